@@ -1,0 +1,1 @@
+"""The pure middle: what decides touches no network, clock or database."""

@@ -1,0 +1,273 @@
+"""Merging a list field item by item: which items there are, then each item's fields by their own rules.
+
+An item is matched by its key alone, never by its place or its product. Pure; ``merge`` turns the
+wanted lists into writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sync_workers.domain.converters import Spot
+from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
+from sync_workers.domain.records import Conflict, Items, Overrule, Ref, Scalar, Value, Values, View
+from sync_workers.domain.rules import Look, Move, Side, Verdict, choose, decide
+from sync_workers.domain.translate import shown
+
+
+@dataclass
+class ListPlan:
+    """What each system's list should be. A system that agrees is not in ``wanted``."""
+
+    items: Items
+    rule: str
+    wanted: dict[str, Items] = field(default_factory=dict)
+    births: dict[str, Items] = field(default_factory=dict)
+    overrules: list[Overrule] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class ListMerge:
+    """One list of one record: the views and bases of all systems that show it."""
+
+    kind: str
+    rows: ListRule
+    views: Mapping[str, View]
+    refs: Mapping[str, Ref]
+    origin: str
+    settled: Values
+
+    def plan(self, newborn: Collection[str]) -> ListPlan | None:
+        """Decide the list; ``newborn`` are the systems that will get the record by a create."""
+        present = {system: self._present(system) for system in self.views if system in self.rows.places}
+        if not present:
+            return None
+        keys, source, rule, binds = self._membership(present)
+        plan = ListPlan({}, rule)
+        verdicts = {key: self._verdicts(key, present, plan) for key in keys}
+        for key in keys:
+            plan.items[key] = {
+                name: _scalar(verdict.value)
+                for name, verdict in verdicts[key].items()
+                if not verdict.conflict
+            }
+        if binds:
+            for system, items in present.items():
+                self._want(system, items, keys, source, verdicts, plan)
+        for system in newborn:
+            if system in self.rows.places and not self.rows.places[system].read_only:
+                plan.births[system] = {key: self._new_item(system, plan.items[key]) for key in keys}
+        return plan
+
+    def _membership(self, present: Mapping[str, Items]) -> tuple[list[str], str, str, bool]:
+        """Return the item keys in order, the system that decided them ("": all), the rule, if it binds."""
+        owner = self.origin if self.rows.owner == ORIGIN else self.rows.owner
+        if owner == SHARED:
+            return self._shared_keys(present), "", "shared", True
+        if owner in present and owner != ONCE:
+            return list(present[owner]), owner, f"owner {owner}", True
+        birth = self.origin if self.origin in present else next(iter(present))
+        return list(present[birth]), birth, f"created from {birth}", False
+
+    def _shared_keys(self, present: Mapping[str, Items]) -> list[str]:
+        """An item added anywhere comes in; one removed anywhere goes, unless it was edited elsewhere."""
+        keys: dict[str, None] = {}
+        for items in present.values():
+            keys.update(dict.fromkeys(items))
+        kept = []
+        for key in keys:
+            removed = any(key not in items and key in self._held(system) for system, items in present.items())
+            edited = any(
+                key in items and key in self._held(system) and items[key] != self._held(system)[key]
+                for system, items in present.items()
+            )
+            if not removed or edited:
+                kept.append(key)
+        return kept
+
+    def _verdicts(self, key: str, present: Mapping[str, Items], plan: ListPlan) -> dict[str, Verdict]:
+        verdicts: dict[str, Verdict] = {}
+        known: Values = {}
+        for rule in sorted(self.rows.fields, key=_is_dependent):
+            sides = {
+                system: self._side(system, key, rule.name, items[key])
+                for system, items in present.items()
+                if key in items and system in rule.places
+            }
+            verdict = decide(rule, sides, origin=self.origin, look=self._look(rule, key, known))
+            if verdict is None:
+                continue
+            verdicts[rule.name] = verdict
+            if verdict.conflict:
+                values = {system: side.present for system, side in sides.items()}
+                plan.conflicts.append(Conflict(self._named(key, rule.name), values))
+            else:
+                known[rule.name] = verdict.value
+        return verdicts
+
+    def _want(
+        self,
+        system: str,
+        items: Items,
+        keys: list[str],
+        source: str,
+        verdicts: Mapping[str, Mapping[str, Verdict]],
+        plan: ListPlan,
+    ) -> None:
+        """Work out the list that one system should show, and what that overrules."""
+        if self.rows.places[system].read_only:
+            return
+        held = self._held(system)
+        wanted: Items = {}
+        for key in keys:
+            if key in items:
+                wanted[key] = self._edited(system, key, items[key], verdicts[key], plan)
+                continue
+            wanted[key] = self._new_item(system, plan.items[key])
+            if key in held:  # taken out where it was not theirs to take out
+                plan.overrules.append(
+                    Overrule(self._named(key), system, None, source, {key: wanted[key]}, plan.rule)
+                )
+        for key in items:
+            if key not in wanted and key not in held and source:
+                plan.overrules.append(
+                    Overrule(self._named(key), system, {key: items[key]}, source, None, plan.rule)
+                )
+        if wanted != items:
+            plan.wanted[system] = wanted
+
+    def _edited(
+        self,
+        system: str,
+        key: str,
+        item: Mapping[str, Scalar],
+        verdicts: Mapping[str, Verdict],
+        plan: ListPlan,
+    ) -> dict[str, Scalar]:
+        wanted = dict(item)
+        for name, verdict in verdicts.items():
+            rule = self.rows.field(name)
+            if verdict.conflict:
+                continue
+            side = self._side(system, key, name, item)
+            move = choose(rule, side, verdict, self._look(rule, key, plan.items[key]))
+            if move is Move.LEAVE:
+                plan.left.add(system)
+            if move is not Move.CHANGE:
+                continue
+            wanted[name] = _scalar(verdict.value)
+            if side.moved:
+                plan.overrules.append(
+                    Overrule(
+                        self._named(key, name),
+                        system,
+                        side.present,
+                        verdict.winner,
+                        verdict.value,
+                        verdict.rule,
+                    )
+                )
+        return wanted
+
+    def _new_item(self, system: str, item: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Return what an item added to ``system`` starts with."""
+        return {
+            rule.name: item[rule.name]
+            for rule in self.rows.fields
+            if rule.born_in(system) and item.get(rule.name) is not None
+        }
+
+    def _side(self, system: str, key: str, name: str, item: Mapping[str, Scalar]) -> Side:
+        all_held, all_sent = self._bases[system]
+        held, sent = all_held.get(key, {}), all_sent.get(key, {})
+        stamp = self.views[system].changed_at
+        return Side(system, item.get(name), name in held, held.get(name), sent.get(name), stamp)
+
+    @cached_property
+    def _bases(self) -> Mapping[str, tuple[Items, Items]]:
+        """What each system held and was sent of this list."""
+        bases = {}
+        for system in self.views:
+            ref = self.refs.get(system)
+            bases[system] = (_as_items(ref.held.get(self.rows.name) if ref else None),
+                             _as_items(ref.sent.get(self.rows.name) if ref else None))
+        return bases
+
+    def _look(self, rule: FieldRule, key: str, item: Mapping[str, Value]) -> Look:
+        def look(system: str, value: Value) -> Value:
+            return show_field(self.kind, rule, self._named(key, rule.name), system, value, self.settled, item)
+
+        return look
+
+    def _present(self, system: str) -> Items:
+        values = self.views[system].values or {}
+        return _as_items(values.get(self.rows.name))
+
+    def _held(self, system: str) -> Items:
+        return self._bases[system][0]
+
+    def _named(self, key: str, name: str = "") -> str:
+        return f"{self.rows.name}[{key}]" + (f".{name}" if name else "")
+
+
+def show_items(kind: str, rows: ListRule, system: str, items: Items, settled: Mapping[str, Value]) -> Items:
+    """Return what the items of a list look like in ``system``, field by field."""
+    rules = {rule.name: rule for rule in rows.fields if system in rule.places}
+    return {
+        key: {
+            name: show_field(kind, rules[name], f"{rows.name}[{key}].{name}", system, value, settled, item)
+            for name, value in item.items()
+            if name in rules
+        }
+        for key, item in items.items()
+    }
+
+
+def show_field(
+    kind: str,
+    rule: FieldRule,
+    name: str,
+    system: str,
+    value: Value,
+    settled: Mapping[str, Value],
+    item: Mapping[str, Value],
+) -> Scalar:
+    """Return what one item field looks like in ``system``; its converter may need others of the record."""
+    values = {**settled, **item} if rule.places[system].converter.needs else settled
+    return shown(rule, value, Spot(kind, name, system, None, values))
+
+
+def same_items(expected: Items, found: Items) -> bool:
+    """Compare a written list with what came back, in the fields that were written and in any order."""
+    return expected.keys() == found.keys() and all(
+        found[key].get(name) == value for key, item in expected.items() for name, value in item.items()
+    )
+
+
+def brings_news(rows: ListRule, before: Items, expected: Items, found: Items) -> bool:
+    """Whether a written list came back with something that the other systems do not know yet."""
+    shared = {rule.name for rule in rows.fields if len(rule.places) > 1}
+    return any(
+        value is not None and name in shared and name not in expected.get(key, {})
+        for key, item in found.items()
+        for name, value in item.items()
+        if before.get(key, {}).get(name) != value
+    )
+
+
+def _is_dependent(rule: FieldRule) -> bool:
+    return any(place.converter.needs for place in rule.places.values())
+
+
+def _as_items(value: Value) -> Items:
+    return value if isinstance(value, dict) else {}
+
+
+def _scalar(value: Value) -> Scalar:
+    if isinstance(value, dict):
+        raise TypeError("a list item's field cannot hold a list")
+    return value

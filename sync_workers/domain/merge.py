@@ -1,0 +1,269 @@
+"""The decision: from what every system shows and held, which writes make them agree (protocol section 8).
+
+Pure and level-triggered: the same views and refs give the same plan, and once the plan is carried
+out the next one is empty. ``rules`` decides one field, ``lists`` one list; ``taken`` judges what
+came back from a write. The engine reads, gates, writes and settles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sync_workers.domain.converters import Spot
+from sync_workers.domain.lists import ListMerge, ListPlan
+from sync_workers.domain.mapping import DERIVED, Condition, FieldRule, ListRule, Sheet
+from sync_workers.domain.records import (
+    Change,
+    Conflict,
+    Op,
+    Overrule,
+    Plan,
+    Ref,
+    Value,
+    Values,
+    View,
+    Write,
+)
+from sync_workers.domain.registry import DERIVATIONS
+from sync_workers.domain.rules import Move, Side, Verdict, choose, decide
+from sync_workers.domain.taken import Taken, after_write
+from sync_workers.domain.translate import shown
+from sync_workers.errors import PermanentError
+
+__all__ = ["Taken", "after_write", "merge"]
+
+
+def merge(
+    sheet: Sheet,
+    views: Mapping[str, View],
+    refs: Mapping[str, Ref],
+    *,
+    origin: str,
+    live: Collection[str] | None = None,
+) -> Plan:
+    """Return the plan for one record: at most one write per system, fields before steps.
+
+    ``origin`` is the system in which the record was born. ``live`` are the systems that may be
+    written now (None: all); a difference that has to stay is left out of ``agreed`` everywhere, so
+    that it is carried over later. A system that has a ref but no values is gone there: it is neither
+    written nor created anew, which is for a person to decide (G8).
+
+    Raises PermanentError for a value that a system cannot show.
+    """
+    return _Merge(sheet, views, refs, origin, live).plan()
+
+
+@dataclass
+class _Merge:
+    """One merge on its way: verdicts so far, changes per system."""
+
+    sheet: Sheet
+    views: Mapping[str, View]
+    refs: Mapping[str, Ref]
+    origin: str
+    live: Collection[str] | None
+    settled: Values = field(default_factory=dict)
+    changes: dict[str, dict[str, Change]] = field(default_factory=dict)
+    births: dict[str, dict[str, Change]] = field(default_factory=dict)
+    overrules: list[Overrule] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    agreed: dict[str, Values] = field(default_factory=dict)
+    present: dict[str, View] = field(default_factory=dict)
+
+    def plan(self) -> Plan:
+        shows = {name: view for name, view in self.views.items() if view.values is not None}
+        self.present = {name: shows[name] for name in self.sheet.systems if name in shows}
+        verdicts = self._verdicts()
+        newborn = self._newborn()
+        for rule in self.sheet.fields:
+            if rule.name in verdicts:
+                self._apply(rule, verdicts[rule.name], newborn)
+        for rows in self.sheet.lists:
+            self._apply_list(rows, newborn)
+        return Plan(
+            writes=tuple(self._writes(newborn)),
+            overrules=tuple(self.overrules),
+            conflicts=tuple(self.conflicts),
+            agreed=self.agreed,
+        )
+
+    def _verdicts(self) -> dict[str, Verdict]:
+        """Decide all fields: those whose converter needs another after that one, derived ones last."""
+        verdicts: dict[str, Verdict] = {}
+        for rule in sorted(self.sheet.fields, key=_rank):
+            verdict = self._derive(rule) if rule.owner == DERIVED else self._decide(rule)
+            if verdict is None:
+                continue
+            verdicts[rule.name] = verdict
+            if not verdict.conflict:
+                self.settled[rule.name] = verdict.value
+        return verdicts
+
+    def _decide(self, rule: FieldRule) -> Verdict | None:
+        return decide(
+            rule,
+            self._sides(rule),
+            origin=self.origin,
+            look=lambda system, value: self._shown(rule, system, value),
+        )
+
+    def _derive(self, rule: FieldRule) -> Verdict | None:
+        known = {**self._origin_lists(), **self.settled}
+        if any(name not in known for name in rule.sources):
+            return None
+        value = DERIVATIONS[rule.by]([known[name] for name in rule.sources])
+        return Verdict(value, DERIVED, f"derived by {rule.by}")
+
+    def _origin_lists(self) -> Values:
+        """Lists that a field may be derived from, as their owner (or else the origin) shows them."""
+        found: Values = {}
+        for rows in self.sheet.lists:
+            for system in (rows.owner, self.origin):
+                view = self.present.get(system)
+                if view is not None and view.values is not None and rows.name in view.values:
+                    found[rows.name] = view.values[rows.name]
+                    break
+        return found
+
+    def _newborn(self) -> list[str]:
+        """Return the systems in which the record is to be created now."""
+        sheet = self.sheet
+        if sheet.extends or self.origin not in self.present or self.origin not in sheet.created_by:
+            return []
+        if sheet.created_when is not None and not self._holds(sheet.created_when, self.settled):
+            return []
+        return [
+            system
+            for system in sheet.systems
+            if system not in self.refs and system not in self.present and self._is_live(system)
+        ]
+
+    def _apply(self, rule: FieldRule, verdict: Verdict, newborn: Collection[str]) -> None:
+        sides = self._sides(rule)
+        if verdict.conflict:
+            self.conflicts.append(Conflict(rule.name, {name: side.present for name, side in sides.items()}))
+            return
+        moves = {side.system: self._move(rule, side, verdict) for side in sides.values()}
+        for side in sides.values():
+            if moves[side.system] is not Move.CHANGE or not self._is_live(side.system):
+                continue
+            change = Change(side.present, verdict.value, verdict.rule)
+            self.changes.setdefault(side.system, {})[rule.name] = change
+            if side.moved:
+                self.overrules.append(
+                    Overrule(
+                        rule.name, side.system, side.present, verdict.winner, verdict.value, verdict.rule
+                    )
+                )
+        for system in newborn:
+            self._give_birth(rule, system, verdict)
+        if all(self._is_live(system) for system, move in moves.items() if move is Move.CHANGE):
+            for side in sides.values():
+                if moves[side.system] is Move.AGREE:
+                    self.agreed.setdefault(side.system, {})[rule.name] = side.present
+
+    def _move(self, rule: FieldRule, side: Side, verdict: Verdict) -> Move:
+        return choose(rule, side, verdict, lambda system, value: self._shown(rule, system, value))
+
+    def _give_birth(self, rule: FieldRule, system: str, verdict: Verdict) -> None:
+        if not rule.born_in(system):
+            return
+        if verdict.value is not None:
+            text = verdict.rule if not verdict.binds else f"created from {verdict.winner}"
+            self.births.setdefault(system, {})[rule.name] = Change(None, verdict.value, text)
+        elif rule.required:
+            mend = f"fill {rule.name!r} in {verdict.winner}"
+            raise PermanentError(
+                f"{self.sheet.kind}: {system} needs {rule.name!r}, blank in {verdict.winner}; {mend}",
+                mend=mend,
+                field=rule.name,
+            )
+
+    def _apply_list(self, rows: ListRule, newborn: Collection[str]) -> None:
+        merge = ListMerge(self.sheet.kind, rows, self.present, self.refs, self.origin, self.settled)
+        plan = merge.plan(newborn)
+        if plan is None:
+            return
+        self.settled[rows.name] = plan.items
+        self.overrules += [one for one in plan.overrules if self._is_live(one.system)]
+        self.conflicts += plan.conflicts
+        for system, items in plan.births.items():
+            if items:
+                text = f"created from {self.origin}"
+                self.births.setdefault(system, {})[rows.name] = Change(None, items, text)
+        for system, items in plan.wanted.items():
+            if self._is_live(system):
+                change = Change(self._value(system, rows.name), items, plan.rule)
+                self.changes.setdefault(system, {})[rows.name] = change
+        if not plan.conflicts and all(self._is_live(system) for system in plan.wanted):
+            self._agree_on_list(rows, plan)
+
+    def _agree_on_list(self, rows: ListRule, plan: ListPlan) -> None:
+        for system in self.present:
+            if system in rows.places and system not in plan.wanted and system not in plan.left:
+                self.agreed.setdefault(system, {})[rows.name] = self._value(system, rows.name)
+
+    def _writes(self, newborn: Collection[str]) -> list[Write]:
+        writes = []
+        for system in self.sheet.systems:
+            if self.births.get(system) and system in newborn:
+                writes.append(Write(system, Op.CREATE, self.births[system]))
+            elif self.changes.get(system):
+                writes.append(Write(system, Op.UPDATE, self.changes[system]))
+            elif (step := self._next_step(system)) is not None:
+                writes.append(Write(system, Op.ACTION, action=step))
+        return writes
+
+    def _next_step(self, system: str) -> str | None:
+        """Return the first step of ``system`` whose conditions hold; none while a conflict is open."""
+        view = self.present.get(system)
+        if view is None or view.values is None or self.conflicts or not self._is_live(system):
+            return None
+        for step in self.sheet.steps:
+            if (
+                step.system == system
+                and all(self._holds(condition, view.values) for condition in step.when)
+                and all(self._holds(condition, self.settled) for condition in step.needs)
+            ):
+                return step.name
+        return None
+
+    def _sides(self, rule: FieldRule) -> dict[str, Side]:
+        sides = {}
+        for system, view in self.present.items():
+            if system not in rule.places or view.values is None or rule.name not in view.values:
+                continue
+            ref = self.refs.get(system)
+            held: Mapping[str, Value] = ref.held if ref else {}
+            sides[system] = Side(
+                system=system,
+                present=view.values[rule.name],
+                has_base=rule.name in held,
+                held=held.get(rule.name),
+                sent=ref.sent.get(rule.name) if ref else None,
+                changed_at=view.changed_at,
+            )
+        return sides
+
+    def _shown(self, rule: FieldRule, system: str, value: Value) -> Value:
+        return shown(rule, value, Spot(self.sheet.kind, rule.name, system, None, self.settled))
+
+    def _value(self, system: str, name: str) -> Value:
+        values = self.present[system].values or {}
+        return values.get(name)
+
+    def _is_live(self, system: str) -> bool:
+        return self.live is None or system in self.live
+
+    @staticmethod
+    def _holds(condition: Condition, values: Mapping[str, Value]) -> bool:
+        # By type too: True is 1 in Python, but not in a sheet.
+        found = values.get(condition.field)
+        return any(type(found) is type(value) and found == value for value in condition.values)
+
+
+def _rank(rule: FieldRule) -> int:
+    if rule.owner == DERIVED:
+        return 2
+    return 1 if any(place.converter.needs for place in rule.places.values()) else 0

@@ -1,0 +1,332 @@
+"""A sheet's TOML, already read into a dict, made into a ``Sheet`` or refused with file, field and key.
+
+Pure: the file is read by ``mappings``. What only a system's metadata can tell is checked there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NoReturn, cast
+
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
+
+from sync_workers.domain.amounts import Units
+from sync_workers.domain.mapping import (
+    DERIVED,
+    OWNER_WORDS,
+    PREFER_WORDS,
+    SHARED,
+    Condition,
+    FieldRule,
+    ListPlace,
+    ListRule,
+    Place,
+    Sheet,
+    Step,
+)
+from sync_workers.domain.native import segments
+from sync_workers.domain.records import Scalar
+from sync_workers.domain.registry import DERIVATIONS, OPTIONS, build_converter
+from sync_workers.errors import SettingsError
+
+_NAME = validate.Regexp(r"^[a-z][a-z0-9_]*$", error="must be a name in small letters, digits and underscores")
+_FILLED = validate.Length(min=1, error="must not be empty")
+
+
+class _Condition(Schema):
+    field = fields.Str(required=True)
+    is_ = fields.Raw(data_key="is")
+    in_ = fields.List(fields.Raw(), data_key="in", validate=_FILLED)
+
+
+class _Field(Schema):
+    """The known keys of one field; every other key must be a system."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    name = fields.Str(required=True, validate=_NAME)
+    # A field may lack its owner or reason while a sheet is being written: `mapping check` says so.
+    owner = fields.Str(load_default="")
+    why = fields.Str(load_default="")
+    as_ = fields.Str(data_key="as", load_default="")
+    prefer = fields.Str(load_default="")
+    from_ = fields.List(fields.Str(), data_key="from", load_default=list)
+    by = fields.Str(load_default="")
+    required = fields.Bool(load_default=False)
+    at_birth = fields.Bool(load_default=False)
+
+
+class _ItemField(_Field):
+    owner = fields.Str(load_default=None, allow_none=True)
+
+
+class _List(Schema):
+    class Meta:
+        unknown = INCLUDE
+
+    name = fields.Str(required=True, validate=_NAME)
+    owner = fields.Str(load_default="")
+    why = fields.Str(load_default="")
+    key = fields.Dict(keys=fields.Str(), values=fields.Str(), required=True)
+    field = fields.List(fields.Dict(), required=True, validate=_FILLED)
+
+
+class _Step(Schema):
+    name = fields.Str(required=True, validate=_NAME)
+    system = fields.Str(required=True)
+    why = fields.Str(load_default="")
+    when = fields.Dict(keys=fields.Str(), required=True, validate=_FILLED)
+    needs = fields.Dict(keys=fields.Str(), load_default=dict)
+
+
+class _Sheet(Schema):
+    kind = fields.Str(required=True, validate=_NAME)
+    version = fields.Int(required=True, strict=True, validate=validate.Range(min=1))
+    title = fields.Str(load_default="")
+    created_by = fields.List(fields.Str(), required=True)
+    created_when = fields.Nested(_Condition)
+    extends = fields.Str(load_default="")
+    reference = fields.Dict(keys=fields.Str(), values=fields.Str(), load_default=dict)
+    natural_keys = fields.List(fields.Str(), load_default=list)
+    units = fields.Dict(
+        keys=fields.Str(), values=fields.Dict(keys=fields.Str(), values=fields.Str()), load_default=dict
+    )
+    field = fields.List(fields.Dict(), load_default=list)
+    list_ = fields.List(fields.Dict(), data_key="list", load_default=list)
+    step = fields.List(fields.Dict(), load_default=list)
+
+
+class _Place(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    path = fields.Str(required=True, validate=_FILLED)
+    as_ = fields.Str(data_key="as", load_default="")
+    read_only = fields.Bool(load_default=False)
+
+
+def parse(data: Mapping[str, Any], source: str = "sheet", systems: Iterable[str] | None = None) -> Sheet:
+    """Return the sheet. SettingsError names ``source``, the field and the key that are wrong.
+
+    ``systems`` are the configured ones when the caller knows them; a place in any other is then refused.
+    """
+    return _Parser(source, None if systems is None else frozenset(systems)).sheet(data)
+
+
+class _Parser:
+    """Carries the file's name and the sheet's units through the reading of one sheet."""
+
+    def __init__(self, source: str, systems: frozenset[str] | None) -> None:
+        self.source = source
+        self.systems = systems
+        self.units: dict[str, Units] = {}
+
+    def sheet(self, data: Mapping[str, Any]) -> Sheet:
+        shape = self._load(_Sheet(), data, "")
+        self.units = {system: self._unit_table(system, table) for system, table in shape["units"].items()}
+        rules = tuple(self._field(row, f"field[{at}]") for at, row in enumerate(shape["field"]))
+        lists = tuple(self._list(row, f"list[{at}]") for at, row in enumerate(shape["list_"]))
+        sheet = Sheet(
+            kind=shape["kind"],
+            version=shape["version"],
+            title=shape["title"],
+            created_by=tuple(shape["created_by"]),
+            created_when=self._condition(shape["created_when"]) if "created_when" in shape else None,
+            extends=shape["extends"],
+            reference=shape["reference"],
+            natural_keys=tuple(shape["natural_keys"]),
+            fields=rules,
+            lists=lists,
+            steps=tuple(self._step(row, f"step[{at}]") for at, row in enumerate(shape["step"])),
+            source=self.source,
+        )
+        self._check_names(sheet)
+        return sheet
+
+    def _load(self, schema: Schema, data: Mapping[str, Any], where: str) -> Any:
+        try:
+            return schema.load(data)
+        except ValidationError as error:
+            key, message = _first_message(cast(Mapping[str, Any], error.messages))
+            self._refuse(where, key, message)
+
+    def _refuse(self, where: str, key: str, message: str) -> NoReturn:
+        spot = ": ".join(part for part in (self.source, where, key) if part)
+        raise SettingsError(
+            f"{spot}: {message}", mend=f"correct {key or where} in {self.source}", field=where or key
+        )
+
+    def _unit_table(self, system: str, table: Mapping[str, str]) -> Units:
+        entries = []
+        for native, text in table.items():
+            count, _, unit = text.strip().rpartition(" ")
+            try:
+                factor = Fraction(count) if count else Fraction(1)
+            except (ValueError, ZeroDivisionError):
+                self._refuse("units", f"{system}.{native}", f"{text!r} is not '<number> <unit>'")
+            if factor <= 0:
+                self._refuse("units", f"{system}.{native}", "the number of units must be above zero")
+            entries.append((native, factor, unit))
+        return Units(tuple(entries))
+
+    def _field(self, row: Mapping[str, Any], where: str, list_owner: str | None = None) -> FieldRule:
+        where = f"{where} {row['name']!r}" if isinstance(row.get("name"), str) else where
+        shape = self._load(_Field() if list_owner is None else _ItemField(), row, where)
+        known = {spot.data_key or name for name, spot in _Field().fields.items()}
+        places = {
+            system: self._place(where, system, place, shape["as_"])
+            for system, place in row.items()
+            if system not in known
+        }
+        if not places and shape["owner"] != DERIVED:
+            self._refuse(where, "", "has no place in any system")
+        owner = list_owner if shape["owner"] is None else shape["owner"]
+        rule = FieldRule(
+            name=shape["name"],
+            owner=owner or "",
+            why=shape["why"].strip(),
+            places=places,
+            prefer=shape["prefer"],
+            sources=tuple(shape["from_"]),
+            by=shape["by"],
+            required=shape["required"],
+            at_birth=shape["at_birth"],
+        )
+        self._check_field(rule, where)
+        return rule
+
+    def _check_field(self, rule: FieldRule, where: str) -> None:
+        if rule.owner == SHARED and not rule.prefer:
+            self._refuse(where, "prefer", "a shared field must say which side wins: a system, newest or ask")
+        if rule.owner != SHARED and rule.prefer:
+            self._refuse(where, "prefer", 'means something only where owner = "shared"')
+        if rule.prefer and rule.prefer not in (*PREFER_WORDS, *rule.places):
+            self._refuse(
+                where, "prefer", f"{rule.prefer!r} is neither newest, ask nor a system of this field"
+            )
+        if rule.owner and rule.owner not in (*OWNER_WORDS, *rule.places):
+            self._refuse(where, "owner", f"{rule.owner!r} has no place for this field")
+        if rule.owner == DERIVED and (rule.by not in DERIVATIONS or not rule.sources):
+            self._refuse(
+                where, "by", f"a derived field needs from = [fields] and by = one of {', '.join(DERIVATIONS)}"
+            )
+        if rule.owner != DERIVED and (rule.by or rule.sources):
+            self._refuse(where, "by", 'means something only where owner = "derived"')
+
+    def _place(self, where: str, system: str, place: Any, default_as: str) -> Place:
+        self._check_system(where, system)
+        table = {"path": place} if isinstance(place, str) else place
+        if not isinstance(table, Mapping):
+            self._refuse(where, system, f"must be a path or a table with a path, not {place!r}")
+        shape = self._load(_Place(), table, f"{where}: {system}")
+        options = {key: value for key, value in table.items() if key not in ("path", "as", "read_only")}
+        for option in options:
+            if option not in OPTIONS:
+                self._refuse(
+                    where, f"{system}.{option}", f"is no option of a place; there are {', '.join(OPTIONS)}"
+                )
+        as_name = shape["as_"] or ("map" if "map" in options else default_as or "text")
+        try:
+            segments(shape["path"])
+            converter = build_converter(as_name, options, self.units.get(system))
+        except ValueError as error:
+            self._refuse(where, system, str(error))
+        return Place(path=shape["path"], converter=converter, as_name=as_name, read_only=shape["read_only"])
+
+    def _list(self, row: Mapping[str, Any], where: str) -> ListRule:
+        where = f"{where} {row['name']!r}" if isinstance(row.get("name"), str) else where
+        shape = self._load(_List(), row, where)
+        places: dict[str, ListPlace] = {}
+        for system, place in row.items():
+            if system in _List().fields:
+                continue
+            self._check_system(where, system)
+            table = {"path": place} if isinstance(place, str) else place
+            if not isinstance(table, Mapping) or set(table) - {"path", "read_only"}:
+                self._refuse(where, system, f"must be a path or a table of path and read_only, not {place!r}")
+            loaded = self._load(_Place(), table, f"{where}: {system}")
+            try:
+                picks = any(step.picks for step in segments(loaded["path"]))
+            except ValueError as error:
+                self._refuse(where, system, str(error))
+            if picks:
+                self._refuse(where, system, "a list's path must not pick an item")
+            places[system] = ListPlace(loaded["path"], shape["key"].get(system, ""), loaded["read_only"])
+        for system in places:
+            if not places[system].key:
+                self._refuse(
+                    where, f"key.{system}", "is missing: name the item's field that holds the item key, or id"
+                )
+        if shape["owner"] in (DERIVED,) or (shape["owner"] and shape["owner"] not in (*OWNER_WORDS, *places)):
+            self._refuse(where, "owner", f"{shape['owner']!r} cannot own this list")
+        rules = tuple(
+            self._field(item, f"{where}: field[{at}]", list_owner=shape["owner"])
+            for at, item in enumerate(shape["field"])
+        )
+        return ListRule(shape["name"], shape["owner"], shape["why"].strip(), places, rules)
+
+    def _step(self, row: Mapping[str, Any], where: str) -> Step:
+        shape = self._load(_Step(), row, where)
+        self._check_system(where, shape["system"])
+        return Step(
+            name=shape["name"],
+            system=shape["system"],
+            why=shape["why"].strip(),
+            when=tuple(Condition(field, _options(value)) for field, value in shape["when"].items()),
+            needs=tuple(Condition(field, _options(value)) for field, value in shape["needs"].items()),
+        )
+
+    def _condition(self, shape: Mapping[str, Any]) -> Condition:
+        if ("is_" in shape) == ("in_" in shape):
+            self._refuse("created_when", "is", "give either is = value or in = [values]")
+        values = [shape["is_"]] if "is_" in shape else shape["in_"]
+        return Condition(shape["field"], tuple(_scalar(value) for value in values))
+
+    def _check_system(self, where: str, system: str) -> None:
+        if self.systems is not None and system not in self.systems:
+            known = ", ".join(sorted(self.systems))
+            self._refuse(where, system, f"is neither a known key nor a configured system ({known})")
+
+    def _check_names(self, sheet: Sheet) -> None:
+        names = [rule.name for rule in sheet.rules]
+        for rows in sheet.lists:
+            self._check_twice([rule.name for rule in rows.fields], f"list {rows.name!r}")
+        self._check_twice(names, "")
+        used = [("natural_keys", name) for name in sheet.natural_keys]
+        used += [(f"field {rule.name!r}: from", name) for rule in sheet.fields for name in rule.sources]
+        used += [("created_when", sheet.created_when.field)] if sheet.created_when else []
+        for step in sheet.steps:
+            used += [(f"step {step.name!r}", condition.field) for condition in (*step.when, *step.needs)]
+        for where, name in used:
+            if name not in names:
+                self._refuse(where, name, "the sheet has no such field")
+
+    def _check_twice(self, names: list[str], where: str) -> None:
+        for name in names:
+            if names.count(name) > 1:
+                self._refuse(where, name, "two rules for one field")
+
+
+def _options(value: Any) -> tuple[Scalar, ...]:
+    return tuple(_scalar(one) for one in value) if isinstance(value, list) else (_scalar(value),)
+
+
+def _scalar(value: Any) -> Scalar:
+    """Write a TOML number as the canonical values do."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(str(value))
+    found: Scalar = value
+    return found
+
+
+def _first_message(messages: Mapping[Any, Any]) -> tuple[str, str]:
+    """Take marshmallow's nested messages apart into a dotted key and one sentence."""
+    key, inner = next(iter(messages.items()))
+    name = "" if key == "_schema" else str(key).rstrip("_")
+    if isinstance(inner, Mapping):
+        rest, message = _first_message(inner)
+        return ".".join(part for part in (name, rest) if part), message
+    return name, str(inner[0])

@@ -1,0 +1,119 @@
+"""The converters and derivations that a sheet may name, and the options each one takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sync_workers.domain.amounts import ROUNDINGS, Integer, Money, Number, Quantity, Unit, Units
+from sync_workers.domain.converters import Bool, Converter, Country, Exact, HtmlText, Record, Text, ValueMap
+from sync_workers.domain.moments import PRECISIONS, Day, EpochMs, Instant
+from sync_workers.domain.records import Scalar, Value
+
+CONVERTERS: Mapping[str, tuple[Callable[..., Converter], tuple[str, ...]]] = {
+    "text": (Text, ()),
+    "text_upper": (partial(Text, case="upper"), ()),
+    "text_lower": (partial(Text, case="lower"), ()),
+    "exact": (Exact, ()),
+    "html_text": (HtmlText, ()),
+    "bool": (Bool, ()),
+    "integer": (Integer, ()),
+    "decimal": (Number, ("digits", "rounding")),
+    "money": (Money, ("currency", "rounding")),
+    "quantity": (Quantity, ("unit", "units", "digits", "rounding")),
+    "unit_price": (partial(Quantity, per_unit=True), ("unit", "units", "digits", "rounding")),
+    "unit": (Unit, ("units",)),
+    "date": (Day, ("zone",)),
+    "datetime": (Instant, ("zone", "precision")),
+    "epoch_ms": (EpochMs, ()),
+    "country": (Country, ("form",)),
+    "map": (ValueMap, ("map",)),
+}
+OPTIONS = tuple(sorted({option for _, options in CONVERTERS.values() for option in options} - {"units"}))
+COUNTRY_FORMS = ("alpha2", "alpha3", "name")
+
+
+def build_converter(name: str, options: Mapping[str, Any], units: Units | None = None) -> Converter:
+    """Return the converter of that name. ValueError in plain words for a name or option that is not there."""
+    kind, _, target = name.partition(":")
+    if kind == "record":
+        if not target:
+            raise ValueError("'record' needs the kind it points to, as in 'record:customer'")
+        if options:
+            raise ValueError(f"{name!r} takes no option {sorted(options)[0]!r}")
+        return Record(target)
+    if name not in CONVERTERS:
+        raise ValueError(
+            f"no converter is called {name!r}; there are {', '.join(CONVERTERS)} and record:<kind>"
+        )
+    make, known = CONVERTERS[name]
+    given = dict(options)
+    for option in given:
+        if option not in known:
+            raise ValueError(f"the converter {name!r} takes no option {option!r}")
+    _check_options(given)
+    if "units" in known:
+        given["units"] = units
+    if name == "map":
+        return ValueMap(tuple(_map_entries(given)))
+    return make(**given)
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    for option, allowed in (("rounding", ROUNDINGS), ("precision", PRECISIONS), ("form", COUNTRY_FORMS)):
+        if option in given and given[option] not in allowed:
+            raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {given[option]!r}")
+    digits = given.get("digits")
+    if digits is not None and (
+        not isinstance(digits, int) or isinstance(digits, bool) or not 0 <= digits <= 12
+    ):
+        raise ValueError(f"digits must be a whole number from 0 to 12, not {digits!r}")
+    if "zone" in given:
+        try:
+            ZoneInfo(str(given["zone"]))
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"zone {given['zone']!r} is not a time zone such as Europe/Berlin") from None
+
+
+def _map_entries(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    entries = given.get("map")
+    if not isinstance(entries, Mapping) or not entries:
+        raise ValueError("the converter 'map' needs a table map = { native = \"canonical\" }")
+    for native, canonical in entries.items():
+        if not isinstance(canonical, str) or not canonical:
+            raise ValueError(f"map entry {native!r} must name a canonical value, not {canonical!r}")
+    return list(entries.items())
+
+
+def _join(values: Sequence[Value]) -> Scalar:
+    """Put the values that are there one after the other, with a blank between."""
+    return " ".join(str(value) for value in values if value is not None) or None
+
+
+def _first(values: Sequence[Value]) -> Scalar:
+    """Take the first value that is there."""
+    found = next((value for value in values if value is not None), None)
+    if isinstance(found, dict):
+        raise ValueError("'first' takes single values, not lists")
+    return found
+
+
+def _count(values: Sequence[Value]) -> Scalar:
+    """Count the items of the lists."""
+    return str(sum(len(value) for value in values if isinstance(value, dict)))
+
+
+def _mail_domain(values: Sequence[Value]) -> Scalar:
+    """Take what stands behind the @ of an e-mail address."""
+    address = next((value for value in values if isinstance(value, str)), "")
+    return address.rpartition("@")[2].lower() or None if "@" in address else None
+
+
+DERIVATIONS: Mapping[str, Callable[[Sequence[Value]], Scalar]] = {
+    "join": _join,
+    "first": _first,
+    "count": _count,
+    "mail_domain": _mail_domain,
+}

@@ -1,0 +1,119 @@
+"""What one field should be, given what each system shows: the ownership table of the design.
+
+The same table serves record fields and the fields of list items. What is written where follows
+from it in ``merge`` and ``lists``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from sync_workers.domain.mapping import ASK, NEWEST, ONCE, ORIGIN, SHARED, FieldRule
+from sync_workers.domain.records import Value
+
+# What a value of one system would look like in another: (system, value) -> value.
+Look = Callable[[str, Value], Value]
+
+
+class Side(NamedTuple):  # a tuple: a merge makes one for every field of every list item
+    """One field in one system. ``has_base`` is False when the field was never settled there."""
+
+    system: str
+    present: Value
+    has_base: bool = False
+    held: Value = None
+    sent: Value = None
+    changed_at: datetime | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it no longer shows what it held; both are in this system's own precision (G1, G4)."""
+        return self.has_base and self.present != self.held
+
+
+class Verdict(NamedTuple):
+    """The settled value and whose it is.
+
+    ``binds`` is False when the value only serves a create: existing counterparts keep their own.
+    ``conflict``: a person must choose, nothing is settled.
+    """
+
+    value: Value
+    winner: str
+    rule: str
+    binds: bool = True
+    conflict: bool = False
+
+
+class Move(Enum):
+    """What a verdict means for one system that shows the field; LEAVE keeps its base as it is."""
+
+    AGREE = "agree"
+    CHANGE = "change"
+    LEAVE = "leave"
+
+
+def choose(rule: FieldRule, side: Side, verdict: Verdict, look: Look) -> Move:
+    """Say whether one system must be written to show the settled value."""
+    if not verdict.binds or side.system == verdict.winner or not rule.writable_in(side.system):
+        return Move.AGREE
+    if _agrees(side, verdict.value, look):
+        return Move.AGREE
+    # G2: it shows what it held, and we would send what we sent: its own way of keeping that value.
+    if side.has_base and not side.moved and side.sent == verdict.value:
+        return Move.LEAVE
+    return Move.CHANGE
+
+
+def _agrees(side: Side, value: Value, look: Look) -> bool:
+    """Whether ``value`` looks like what the side shows; equal values do in any precision."""
+    return side.present == value or look(side.system, value) == side.present
+
+
+def decide(rule: FieldRule, sides: Mapping[str, Side], *, origin: str, look: Look) -> Verdict | None:
+    """Decide one field that is not derived; None when no system shows it."""
+    if not sides:
+        return None
+    if rule.owner == SHARED:
+        return _share(rule, list(sides.values()), look)
+    owner = origin if rule.owner == ORIGIN else rule.owner
+    if owner in sides and rule.owner != ONCE:
+        return Verdict(sides[owner].present, owner, f"owner {owner}")
+    # Nobody owns it yet, or nobody does for ever: good for a create, not for an overruling.
+    birth = origin if origin in sides else next(iter(sides))
+    text = "once, created from" if rule.owner == ONCE else "created from"
+    return Verdict(sides[birth].present, birth, f"{text} {birth}", binds=False)
+
+
+def _share(rule: FieldRule, sides: Sequence[Side], look: Look) -> Verdict:
+    movers = [side for side in sides if side.moved]
+    # The finest value that all others are only a coarser look of: nobody disagrees.
+    for side in (*movers, *sides):
+        if all(_agrees(other, side.present, look) for other in sides):
+            return Verdict(side.present, side.system, "shared, agreed")
+    # A blank that was never settled says nothing; it must not wipe out what another side knows.
+    rivals = [side for side in sides if side.has_base or side.present is not None]
+    if all(side.has_base for side in rivals) and movers:
+        rivals = movers
+    for side in rivals:
+        if all(_agrees(other, side.present, look) for other in rivals):
+            said = f"shared, {side.system} moved" if side.moved else f"shared, {side.system} knows"
+            return Verdict(side.present, side.system, said)
+    return _prefer(rule, rivals)
+
+
+def _prefer(rule: FieldRule, rivals: Sequence[Side]) -> Verdict:
+    if rule.prefer == NEWEST:
+        stamps = [side.changed_at for side in rivals if side.changed_at is not None]
+        newest = [side for side in rivals if stamps and side.changed_at == max(stamps)]
+        if len(stamps) == len(rivals) and len(newest) == 1:
+            return Verdict(newest[0].present, newest[0].system, "shared, prefer newest")
+    elif rule.prefer != ASK:
+        for side in rivals:
+            if side.system == rule.prefer:
+                return Verdict(side.present, side.system, f"shared, prefer {rule.prefer}")
+    # Equal or missing stamps, and a preferred side that stood still, are for a person too.
+    return Verdict(None, "", f"shared, {rule.prefer or ASK}", conflict=True)

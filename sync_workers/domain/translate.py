@@ -1,0 +1,233 @@
+"""Between a system's native record and canonical values, as the sheet says.
+
+Pure: links to other records are asked of ``Links``. A value that cannot be carried over is a
+PermanentError with kind, field, value and system; a pointer to an unknown record is Unlinked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from sync_workers.domain.converters import LEDGER, Links, Spot, Unconvertible
+from sync_workers.domain.mapping import FieldRule, ListRule, Sheet
+from sync_workers.domain.native import ListChange, NativeDraft, look, picked_item
+from sync_workers.domain.records import Change, Items, Scalar, Value, Values
+from sync_workers.errors import PermanentError, SyncError
+
+__all__ = ["LEDGER", "ItemIds", "Links", "read_native", "shown", "write_native"]
+
+ItemIds = Mapping[str, Mapping[str, str]]
+
+
+def read_native(
+    sheet: Sheet, system: str, fields: Mapping[str, Any], *, links: Links, item_ids: ItemIds
+) -> tuple[Values, dict[str, dict[str, str]]]:
+    """Return what one native record shows, and the ids that the system gave its list items.
+
+    Only fields with a place in ``system`` are there; a blank one is None. ``item_ids`` are those of
+    the ref, so that an item keeps its key. The second result maps list field -> item key -> native
+    id; under a path that picks an item (``addresses[0]``) it keeps that item's id, with the key "".
+    """
+    found_ids: dict[str, dict[str, str]] = {}
+    spot = Spot(sheet.kind, "", system, links, {}, fields)
+    values = _read_fields(sheet.fields, spot)
+    for rule in sheet.fields:
+        item = picked_item(rule.places[system].path) if system in rule.places else None
+        if item is not None and (native_id := look(fields, f"{item}.id")) is not None:
+            found_ids[item] = {"": str(native_id)}
+    for rows in sheet.lists:
+        if system in rows.places:
+            items, ids = _read_list(sheet, rows, system, fields, values, links, item_ids.get(rows.name, {}))
+            values[rows.name] = items
+            found_ids[rows.name] = ids
+    return values, found_ids
+
+
+def _read_list(
+    sheet: Sheet,
+    rows: ListRule,
+    system: str,
+    fields: Mapping[str, Any],
+    values: Values,
+    links: Links,
+    known: Mapping[str, str],
+) -> tuple[Items, dict[str, str]]:
+    place = rows.places[system]
+    native_items = look(fields, place.path) or ()
+    if isinstance(native_items, str | Mapping) or not all(isinstance(item, Mapping) for item in native_items):
+        raise PermanentError(
+            f"{sheet.kind}: {rows.name!r} at {place.path!r} in {system} is not a list of items",
+            mend="correct the path in the next version of the sheet",
+            field=rows.name,
+        )
+    items: Items = {}
+    ids: dict[str, str] = {}
+    keys = _item_keys(rows, system, native_items, known)
+    for key, native in zip(keys, native_items, strict=True):
+        spot = Spot(sheet.kind, f"{rows.name}[{key}].", system, links, values, native)
+        items[key] = cast(dict[str, Scalar], _read_fields(rows.fields, spot))
+        if native.get("id") is not None:
+            ids[key] = str(native["id"])
+    return items, ids
+
+
+def _item_keys(
+    rows: ListRule, system: str, native_items: Iterable[Mapping[str, Any]], known: Mapping[str, str]
+) -> list[str]:
+    """Say which item of the record each native item is.
+
+    An item that we know keeps its key. Else the key that it carries counts, unless another item
+    carries the same one: somebody copied a line, and the copy is a new one.
+    """
+    place = rows.places[system]
+    by_id = {native_id: key for key, native_id in known.items()}
+    native_items = list(native_items)
+    native_ids = [str(item["id"]) if item.get("id") is not None else None for item in native_items]
+    keys = [by_id.get(native_id) if native_id is not None else None for native_id in native_ids]
+    taken = {key for key in keys if key is not None}
+    own_ids_count = rows.owner == system or not any(
+        other.key == "id" for name, other in rows.places.items() if name != system
+    )
+    for at, (item, native_id) in enumerate(zip(native_items, native_ids, strict=True)):
+        if keys[at] is not None:
+            continue
+        carried = look(item, place.key) if place.stores_key else None
+        key = str(carried).strip() if carried is not None else ""
+        if not key and native_id is not None and place.key == "id" and own_ids_count:
+            key = native_id
+        if not key or key in taken:
+            key = f"{system}:{native_id if native_id is not None else at}"
+        keys[at] = key
+        taken.add(key)
+    return [key for key in keys if key is not None]
+
+
+def _read_fields(rules: Iterable[FieldRule], spot: Spot) -> Values:
+    kind, prefix, system, links, before, fields = spot
+    values: Values = {}
+    dependent = []
+    for rule in rules:
+        place = rule.places.get(system)
+        if place is None:
+            continue
+        native = look(fields, place.path)
+        if native is None or native == "":
+            values[rule.name] = None
+        elif place.converter.needs:
+            values[rule.name] = None  # its place in the order; the value comes after those it needs
+            dependent.append((rule, native))
+        else:
+            values[rule.name] = _read(rule, native, Spot(kind, prefix + rule.name, system, links, before, fields))
+    for rule, native in dependent:
+        known = {**before, **values}
+        values[rule.name] = _read(rule, native, Spot(kind, prefix + rule.name, system, links, known, fields))
+    return values
+
+
+def _read(rule: FieldRule, native: Any, spot: Spot) -> Scalar:
+    try:
+        return rule.places[spot.system].converter.read(native, spot)
+    except Unconvertible as error:
+        raise refusal(spot, native, error, "shows") from error
+
+
+def write_native(
+    sheet: Sheet,
+    system: str,
+    changes: Mapping[str, Change],
+    *,
+    links: Links,
+    item_ids: ItemIds,
+    values: Mapping[str, Value] | None = None,
+) -> dict[str, Any]:
+    """Return the nested native fields of one write; None clears. Lists become ``ListChange``.
+
+    ``item_ids`` are the view's (or the ref's). ``values`` are the canonical values of the record
+    that do not change but are needed to convert others: an amount needs its currency.
+    """
+    draft = NativeDraft(item_ids)
+    after: Values = {**(values or {}), **{name: change.after for name, change in changes.items()}}
+    for name, change in changes.items():
+        rule = sheet.rule(name)
+        if isinstance(rule, ListRule):
+            place = rule.places[system]
+            spot = Spot(sheet.kind, name, system, links, after)
+            draft.edit(place.path, _list_edits(rule, change, spot, item_ids.get(name, {})))
+        else:
+            spot = Spot(sheet.kind, name, system, links, after)
+            draft.put(rule.places[system].path, _write(rule, change.after, spot))
+    return draft.fields()
+
+
+def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, str]) -> ListChange:
+    before, after = _items(change.before), _items(change.after)
+    place = rows.places[spot.system]
+    add, edit, remove = [], [], []
+    for key, item in after.items():
+        old = before.get(key)
+        names = [name for name in item if old is None or item[name] != old.get(name)]
+        if old is not None and not names:
+            continue
+        draft = NativeDraft()
+        for name in names:
+            rule = rows.field(name)
+            at = Spot(
+                spot.kind, f"{rows.name}[{key}].{name}", spot.system, spot.links, {**spot.values, **item}
+            )
+            native = _write(rule, item[name], at)
+            if native is not None or old is not None:
+                draft.put(rule.places[spot.system].path, native)
+        if old is None:
+            if place.stores_key:
+                draft.put(place.key, key)
+            add.append((key, draft.fields()))
+        else:
+            edit.append((_native_id(rows, key, spot, ids), draft.fields()))
+    remove = [_native_id(rows, key, spot, ids) for key in before if key not in after]
+    return ListChange(tuple(add), tuple(edit), tuple(remove))
+
+
+def _items(value: Value) -> Items:
+    return value if isinstance(value, dict) else {}
+
+
+def _native_id(rows: ListRule, key: str, spot: Spot, ids: Mapping[str, str]) -> str:
+    if key not in ids:
+        raise PermanentError(
+            f"{spot.kind}: item {key!r} of {rows.name!r} has no id in {spot.system}; it cannot be changed",
+            mend="correct the item by hand in the system, then requeue",
+            field=rows.name,
+        )
+    return ids[key]
+
+
+def _write(rule: FieldRule, value: Value, spot: Spot) -> Any:
+    if value is None:
+        return None
+    try:
+        return rule.places[spot.system].converter.write(value, spot)
+    except Unconvertible as error:
+        raise refusal(spot, value, error, "should show") from error
+
+
+def shown(rule: FieldRule, value: Value, spot: Spot) -> Scalar:
+    """Return what ``value`` looks like in ``spot.system``: its precision, case and trimming applied."""
+    if value is None:
+        return None
+    try:
+        return rule.places[spot.system].converter.shown(value, spot)
+    except Unconvertible as error:
+        raise refusal(spot, value, error, "should show") from error
+
+
+def refusal(spot: Spot, value: Any, error: Unconvertible, verb: str) -> SyncError:
+    """Say which value of which field cannot be carried over, and what would mend it."""
+    text = repr(str(value))
+    text = text if len(text) <= 80 else f"{text[:77]}...'"
+    mend = error.mend or f"correct the value in {spot.system}, or the sheet's converter in its next version"
+    return PermanentError(
+        f"{spot.kind}: {spot.field!r} in {spot.system} {verb} {text}, which {error}; {mend}",
+        mend=mend,
+        field=spot.field,
+    )

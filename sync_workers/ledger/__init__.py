@@ -1,0 +1,1 @@
+"""The ledger in PostgreSQL: what is true. Redis only hurries it."""

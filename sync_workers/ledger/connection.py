@@ -1,0 +1,269 @@
+"""Connections and transactions of the ledger: psycopg2 cursors out of a SQLAlchemy pool.
+
+Statements are prebuilt strings, since building them per call costs more than the work itself.
+What the statements mean belongs to the other modules of this folder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg2
+from psycopg2.extras import execute_values
+from sqlalchemy import URL, Engine, create_engine, event, exc, make_url
+
+from sync_workers.errors import PermanentError, TransientError
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+DEADLOCK_TRIES = 5
+CONNECT_S = 5
+PING_AFTER_S = 0.5  # a round trip for each transaction would cost a tenth of the whole work
+IDLE_IN_TRANSACTION_S = 60  # a frozen worker must not keep row locks for ever
+_GONE = (psycopg2.OperationalError, psycopg2.InterfaceError, exc.OperationalError, exc.TimeoutError)
+REPLAN_AFTER = 64  # executions; see Prepared
+# Compiling a plan costs more than any of ours takes. What is prepared looks up by key, whatever its parameters are.
+_SESSION = (f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S * 1000}"
+            " -c jit=off -c plan_cache_mode=force_generic_plan")
+
+
+class LedgerDown(TransientError):
+    """The database cannot be reached, or the fate of a commit is unknown: nothing may be promised."""
+
+
+class Collision(TransientError):
+    """A deadlock or serialization failure: rolled back whole, ``Ledger.run`` repeats it."""
+
+
+class Unstorable(PermanentError):
+    """One value cannot be stored (a NUL, a lone surrogate). Nothing of its transaction was.
+
+    A writer of many repeats them one by one, so that only the guilty one is refused (protocol A3).
+    """
+
+
+def driver_url(url: str) -> URL:
+    """Return ``url`` for the one driver we use; ``postgres://`` and ``postgresql://`` mean the same."""
+    return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2")
+
+
+_PARAMETER = re.compile(r"%(?:s|\((\w+)\)s|%)")  # psycopg2's two ways, and its escape
+_numbers = itertools.count(1)
+
+
+class Prepared(str):
+    """SQL that a connection prepares: planning one of the hot statements takes longer than running it.
+
+    Made at import, of constants. Parameters whose type PostgreSQL cannot infer need a cast. A plan made while a
+    table was empty reads the whole of it, so it is made anew after 1, 2, 4 ... and then each 64 executions.
+    """
+
+    name: str
+    preparation: str
+    call: str
+
+    def __new__(cls, sql: str) -> Prepared:
+        made = super().__new__(cls, sql)
+        order: list[str] = []
+
+        def place(found: re.Match[str]) -> str:
+            if found.group() == "%%":
+                return "%"
+            if found.group(1) is None or found.group() not in order:
+                order.append(found.group())
+                return f"${len(order)}"
+            return f"${order.index(found.group()) + 1}"
+
+        body = _PARAMETER.sub(place, sql)
+        made.name = f"sync_{next(_numbers)}"
+        made.preparation = f"PREPARE {made.name} AS {body}"
+        made.call = f"EXECUTE {made.name}" + (f" ({', '.join(order)})" if order else "")
+        return made
+
+
+class Tx:
+    """One open transaction. ``execute`` takes prebuilt SQL with psycopg2 parameters.
+
+    ``executed`` counts by name what this connection has prepared.
+    """
+
+    def __init__(self, cursor: Any, executed: dict[str, int]) -> None:
+        self.cursor = cursor
+        self._executed = executed
+
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> Tx:
+        if isinstance(sql, Prepared):
+            count = self._executed.get(sql.name, 0)
+            if count % REPLAN_AFTER == 0 or (count < REPLAN_AFTER and count & (count - 1) == 0):
+                if count:
+                    self.cursor.execute(f"DEALLOCATE {sql.name}")
+                    del self._executed[sql.name]  # at once: no rollback undoes either statement
+                self.cursor.execute(sql.preparation)
+            self._executed[sql.name] = count + 1
+            sql = sql.call
+        self.cursor.execute(sql, parameters)
+        return self
+
+    def values(
+        self, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, fetch: bool = False
+    ) -> list[Row]:
+        """Run ``sql`` with ``VALUES %s`` filled by all rows, in one statement. No rows: nothing is run."""
+        found = list(rows)
+        if not found:
+            return []
+        answer = execute_values(self.cursor, sql, found, template=template, page_size=len(found), fetch=fetch)
+        return list(answer) if fetch else []
+
+    def fetchall(self) -> list[Row]:
+        return list(self.cursor.fetchall())
+
+    def fetchone(self) -> Row | None:
+        row: Row | None = self.cursor.fetchone()
+        return row
+
+    def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[Row]:
+        return self.execute(sql, parameters).fetchall()
+
+    @property
+    def rowcount(self) -> int:
+        return int(self.cursor.rowcount)
+
+
+class Ledger:
+    """The ledger's pool. Making one opens no connection; a forked child calls ``dispose(close=False)``."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            driver_url(url), pool_size=pool_size, max_overflow=pool_size, pool_timeout=30,
+            connect_args={"connect_timeout": CONNECT_S, "options": _SESSION,
+                          "application_name": "sync-workers"},
+        )
+        event.listen(self.engine, "checkin", _note_use)
+        event.listen(self.engine, "checkout", _ask_after_rest)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """Commit at the end, roll back on any error.
+
+        Raises LedgerDown when the server is gone (after a failed commit nobody knows its fate),
+        Collision on a deadlock, Unstorable for a value that PostgreSQL cannot hold.
+        """
+        with _sorted_errors():
+            connection = self.engine.raw_connection()
+            try:
+                yield Tx(connection.cursor(), connection.info.setdefault("executed", {}))
+                connection.commit()
+            except psycopg2.OperationalError as error:
+                if isinstance(error, psycopg2.extensions.TransactionRollbackError):
+                    connection.rollback()
+                else:
+                    connection.invalidate(error)
+                raise
+            except psycopg2.InterfaceError as error:
+                connection.invalidate(error)
+                raise
+            except BaseException:
+                connection.rollback()
+                raise
+            finally:
+                connection.close()
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """Run ``work`` in a transaction and repeat it after a deadlock: it must be free of other effects."""
+        for attempt in range(DEADLOCK_TRIES):
+            try:
+                with self.transaction() as tx:
+                    return work(tx)
+            except Collision:
+                if attempt == DEADLOCK_TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Drop the pool. ``close=False`` after a fork: the connections belong to the parent."""
+        self.engine.dispose(close=close)
+
+
+def _note_use(connection: Any, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ask_after_rest(connection: Any, record: Any, proxy: Any) -> None:
+    """See that a connection which rested still lives; the pool opens another one in its place if not."""
+    if time.monotonic() - record.info.get("used_at", time.monotonic()) < PING_AFTER_S:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        connection.rollback()
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise exc.DisconnectionError(str(error)) from error
+
+
+@contextmanager
+def _sorted_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.extensions.TransactionRollbackError as error:
+        raise Collision(f"the ledger's transaction met another one: {_first_line(error)}") from error
+    except psycopg2.DataError as error:
+        raise Unstorable(f"the ledger cannot store a value: {_first_line(error)}",
+                         mend="remove the control character or the impossible value at its source") from error
+    except _GONE as error:
+        raise LedgerDown(f"the ledger's database does not answer: {_first_line(error)}",
+                         mend="see that PostgreSQL runs and SYNC_DATABASE_URL points to it") from error
+    except ValueError as error:
+        # psycopg2 refuses a NUL, and Python a lone surrogate, before anything is sent.
+        if isinstance(error, UnicodeEncodeError) or "cannot contain NUL" in str(error):
+            raise Unstorable(f"the ledger cannot store a text: {error}",
+                             mend="remove the control character at its source") from error
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def as_json(value: Any) -> str | None:
+    """Return JSON text for a ``jsonb`` parameter, None for SQL NULL."""
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def storable(text: str | None, *, most: int | None = None) -> str | None:
+    """Return text that is surely stored: for what we say ourselves (errors, notes), never for facts."""
+    if text is None:
+        return None
+    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return clean if most is None or len(clean) <= most else clean[: most - 1] + "…"
+
+
+def storable_json(value: Any) -> str | None:
+    """Return JSON text that is surely stored: for requests and answers that are kept only to be read."""
+    if value is None:
+        return None
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except ValueError:  # not a number, or a lone surrogate
+        return as_json(_cleaned(value))
+    return as_json(_cleaned(value)) if "\\u0000" in text else text
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _cleaned(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(entry) for entry in value]
+    return value

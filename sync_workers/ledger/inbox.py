@@ -1,0 +1,205 @@
+"""The inbox: events come in and make their records due, in one transaction (protocol section 2).
+
+What a sender is told belongs to ``web``; what becomes of a due record to ``claims`` and the engine.
+A whole group of arrivals costs the same few statements as one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sync_workers.ledger import aliases, deliveries
+from sync_workers.ledger.alerts import raise_alert
+from sync_workers.ledger.births import Standing, find_or_create, lock_standing
+from sync_workers.ledger.connection import Prepared, Tx, as_json, storable
+from sync_workers.ledger.links import Place
+
+SOURCES = ("webhook", "poll", "replay", "reconcile", "person", "dependency", "late answer", "wake")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One hint that a record may have changed.
+
+    ``key`` only where the sender issues one or it is finer than two edits can share (protocol A2).
+    ``same_as`` are older ids that now lead to ``external_id`` (R5).
+    """
+
+    system: str
+    kind: str
+    external_id: str
+    source: str
+    key: str | None = None
+    version: str | None = None
+    payload: dict[str, Any] | None = None
+    echo: bool = False
+    note: str | None = None
+    same_as: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.system, self.kind, self.external_id
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What became of one arrival. ``event_id`` None: a repeat that changed nothing."""
+
+    record_id: int
+    kind: str
+    event_id: int | None
+    gen: int | None
+    due: bool
+
+
+RAISE = Prepared("""
+UPDATE records r SET asked = r.asked + news.n, due_at = least(r.due_at, clock_timestamp())
+  FROM unnest(%s::bigint[], %s::bigint[]) AS news (id, n) WHERE r.id = news.id
+RETURNING r.id, r.asked
+""")
+INSERT = Prepared("""
+WITH news AS MATERIALIZED (
+    SELECT coalesce(n.event_id, nextval(pg_get_serial_sequence('events', 'id'))) AS id, n.*
+      FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+                  %s::text[], %s::bool[], %s::text[], %s::text[], %s::text[])
+        AS n (n, event_id, record_id, gen, system, kind, external_id, source, echo, version, payload, note)
+     ORDER BY n.n),
+made AS (
+    INSERT INTO events (id, record_id, gen, system, kind, external_id, source, echo, version, payload, note)
+    OVERRIDING SYSTEM VALUE
+    SELECT id, record_id, gen, system, kind, external_id, source, echo, version, payload::jsonb, note
+      FROM news)
+SELECT n, id FROM news
+""")
+UNSETTLED_TWINS = Prepared("""
+SELECT DISTINCT n.n
+  FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+    AS n (n, record_id, system, kind, external_id, version, payload)
+  JOIN events e ON e.record_id = n.record_id AND e.settled_at IS NULL AND e.source = 'webhook'
+   AND e.system = n.system AND e.kind = n.kind AND e.external_id = n.external_id
+   AND e.version IS NOT DISTINCT FROM n.version AND e.payload IS NOT DISTINCT FROM n.payload::jsonb
+""")
+
+
+def record_arrivals(tx: Tx, arrivals: Sequence[Arrival]) -> list[Arrived]:
+    """Store arrivals and make their records due; the answers are in the order given.
+
+    Safe to repeat whole. A delivery key that is known changes nothing but its count. Without key, a
+    webhook collapses into an identical event that is neither settled nor under work; all else is news.
+    Raises Unstorable when one text cannot be stored: nothing was, repeat them one by one (A3).
+    """
+    if not arrivals:
+        return []
+    slots = deliveries.note(tx, [(one.system, one.key) for one in arrivals])
+    older = {one.place: one.same_as for one in arrivals if one.same_as}
+    records = find_or_create(tx, [one.place for one in arrivals], older)
+    aliases.repoint_all(tx, older, records)
+    if older:
+        records = _survivors(tx, records)
+    fresh = [number for number, slot in enumerate(slots) if slot.fresh]
+    collapsed = _twins(tx, arrivals, fresh, records)
+    told = [number for number in fresh if number not in collapsed]
+    gens = _raise_asked(tx, [records[arrivals[number].place].id for number in told])
+    rows = []
+    for number, gen in zip(told, gens, strict=True):
+        one = arrivals[number]
+        rows.append((number, slots[number].event_id, records[one.place].id, gen, *one.place, one.source,
+                     one.echo, one.version, as_json(one.payload), storable(one.note)))
+    events = _insert(tx, rows)
+    given = dict(zip(told, gens, strict=True))
+    return [
+        Arrived(records[one.place].id, records[one.place].kind, events.get(number), given.get(number),
+                number in given)
+        for number, one in enumerate(arrivals)
+    ]
+
+
+def touch(tx: Tx, record_ids: Iterable[int], source: str, note: str | None) -> list[Arrived]:
+    """Make known records due from outside their lease, with an event each that says why."""
+    standing = lock_standing(tx, sorted(set(record_ids)))
+    found = {one.id: one for one in standing.values()}
+    ids = sorted(found)
+    gens = _raise_asked(tx, ids)
+    rows = []
+    for number, (record_id, gen) in enumerate(zip(ids, gens, strict=True)):
+        one = found[record_id]
+        rows.append((number, None, record_id, gen, one.origin_system, one.kind, one.origin_id, source, False,
+                     None, None, storable(note)))
+    events = _insert(tx, rows)
+    return [Arrived(record_id, found[record_id].kind, events[number], gens[number], True)
+            for number, record_id in enumerate(ids)]
+
+
+def quarantine(tx: Tx, system: str, reason: str, body: bytes) -> int:
+    """Keep a genuine delivery that cannot be read, for a person; one incident per system."""
+    row = tx.execute(
+        "INSERT INTO quarantine (system, reason, body) VALUES (%s, %s, %s) RETURNING id",
+        (system, storable(reason, most=1000), body),
+    ).fetchone()
+    assert row is not None
+    raise_alert(tx, f"quarantine:{system}", "error", f"{system} sent what cannot be read",
+                f"Delivery {row[0]} is kept in quarantine: {storable(reason, most=500)}")
+    return int(row[0])
+
+
+def _survivors(tx: Tx, records: dict[Place, Standing]) -> dict[Place, Standing]:
+    """Return where each place leads now: one delivery may tell of a record and of its merging away."""
+    now = lock_standing(tx, {one.id for one in records.values()})
+    return {place: one if now[one.id].id == one.id else now[one.id] for place, one in records.items()}
+
+
+def _twins(
+    tx: Tx, arrivals: Sequence[Arrival], fresh: Sequence[int], records: dict[tuple[str, str, str], Standing]
+) -> set[int]:
+    """Return those that say nothing new: the same as an unsettled one whose facts nobody has read yet.
+
+    A record under work has perhaps been read before this edit, so there even an equal body is news; and one
+    that is held has unsettled events which nobody will look at again without news.
+    """
+    candidates = [
+        number for number in fresh
+        if arrivals[number].key is None and arrivals[number].source == "webhook"
+        and not records[arrivals[number].place].at_work
+        and not records[arrivals[number].place].rests
+    ]
+    if not candidates:
+        return set()
+    first: dict[tuple[object, ...], int] = {}
+    twins: set[int] = set()
+    rows = []
+    for number in candidates:
+        one = arrivals[number]
+        row = (records[one.place].id, *one.place, one.version, as_json(one.payload))
+        if first.setdefault(row, number) != number:
+            twins.add(number)
+        elif not records[one.place].is_new:
+            rows.append((number, *row))
+    if rows:
+        found = tx.rows(UNSETTLED_TWINS, tuple(list(column) for column in zip(*rows, strict=True)))
+        twins |= {row[0] for row in found}
+    return twins
+
+
+def _raise_asked(tx: Tx, record_ids: Sequence[int]) -> list[int]:
+    """Raise ``asked`` once per mention and return the generation of each, in order. The rows are locked."""
+    if not record_ids:
+        return []
+    counts: dict[int, int] = defaultdict(int)
+    for record_id in record_ids:
+        counts[record_id] += 1
+    asked: dict[int, int] = dict(tx.rows(RAISE, (list(counts), list(counts.values()))))
+    left = dict(counts)
+    gens = []
+    for record_id in record_ids:
+        left[record_id] -= 1
+        gens.append(asked[record_id] - left[record_id])
+    return gens
+
+
+def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
+    if not rows:
+        return {}
+    return dict(tx.rows(INSERT, tuple(list(column) for column in zip(*rows, strict=True))))

@@ -1,0 +1,73 @@
+"""Which record a foreign id belongs to, which ids a record has, who reserved a natural key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sync_workers.ledger.connection import Prepared, Tx
+
+Place = tuple[str, str, str]
+
+RECORDS = Prepared("""
+SELECT wanted.system, wanted.kind, wanted.external_id, coalesce(r.merged_into, r.id)
+  FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (system, kind, external_id)
+  JOIN refs f ON f.system = wanted.system AND f.kind = wanted.kind AND f.external_id = wanted.external_id
+  JOIN records r ON r.id = f.record_id
+""")
+IDS = Prepared("""
+SELECT r.id, f.system, f.external_id
+  FROM records r JOIN refs f ON f.record_id = coalesce(r.merged_into, r.id) AND f.alias_of IS NULL
+ WHERE r.id = ANY(%s::bigint[])
+""")
+UNDECIDED = Prepared("""
+SELECT DISTINCT system, kind FROM attempts WHERE status = 'open' AND op = 'create' AND kind = ANY(%s::text[])
+""")
+
+
+def records_of(tx: Tx, places: Iterable[Place]) -> dict[Place, int]:
+    """Return the record of each known (system, kind, external id), through aliases and merges (A5)."""
+    wanted = list(set(places))
+    if not wanted:
+        return {}
+    rows = tx.rows(RECORDS, tuple(list(column) for column in zip(*wanted, strict=True)))
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def ids_of(tx: Tx, record_ids: Iterable[int]) -> dict[tuple[int, str], str]:
+    """Return the external id per (record, system); a merged record answers with its survivor's ids."""
+    wanted = list(set(record_ids))
+    if not wanted:
+        return {}
+    return {(row[0], row[1]): row[2] for row in tx.rows(IDS, (wanted,))}
+
+
+def versions_of(tx: Tx, system: str, kind: str, external_ids: Iterable[str]) -> dict[str, str]:
+    """Return the version that each known id had when we last saw or wrote it, if it had one."""
+    rows = tx.rows(
+        "SELECT external_id, version FROM refs WHERE system = %s AND kind = %s"
+        " AND external_id = ANY(%s::text[]) AND alias_of IS NULL AND version IS NOT NULL",
+        (system, kind, list(external_ids)),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def open_creates(tx: Tx, system: str, kind: str) -> set[str]:
+    """Return the keys of creates in a system whose fate is not decided yet."""
+    rows = tx.rows("SELECT key FROM attempts WHERE system = %s AND kind = %s AND status = 'open'"
+                   " AND op = 'create'", (system, kind))
+    return {row[0] for row in rows}
+
+
+def undecided_creates(tx: Tx, kinds: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the (system, kind) of these kinds in which a create of ours is open: elsewhere R2 has nothing to ask."""
+    rows = tx.rows(UNDECIDED, (sorted(set(kinds)),))
+    return {(row[0], row[1]) for row in rows}
+
+
+def taken(tx: Tx, kind: str, name: str, value: str) -> int | None:
+    """Return the record that reserved this natural key (protocol R4), None when it is free."""
+    row = tx.execute(
+        "SELECT coalesce(r.merged_into, r.id) FROM identities i JOIN records r ON r.id = i.record_id"
+        " WHERE i.kind = %s AND i.name = %s AND i.value = %s", (kind, name, value),
+    ).fetchone()
+    return row[0] if row else None

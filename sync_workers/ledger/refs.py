@@ -1,0 +1,159 @@
+"""Storing where a record lives: refs by system, older ids as aliases (protocol S5, R3, R5).
+
+Two rows that turn out to be one thing are joined by ``merging``; this module only says when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sync_workers.ledger.connection import Prepared, Tx, as_json
+from sync_workers.ledger.merging import Merge, merge_rows
+
+
+@dataclass(frozen=True)
+class RefState:
+    """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it."""
+
+    system: str
+    kind: str
+    external_id: str
+    version: str | None
+    sent: Mapping[str, Any]
+    held: Mapping[str, Any]
+    item_ids: Mapping[str, Any]
+    gone: bool = False
+    drop: bool = False
+
+
+class Trouble(Enum):
+    """Why a ref could not be stored: nothing of that record may be settled on it."""
+
+    BUSY = "the other record is at work"
+    CLASH = "both records have counterparts"
+    JOINED = "this record became part of the other"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A ref that another record had: which, and what to do about it."""
+
+    trouble: Trouble
+    other: int
+    text: str
+
+
+_NEW = """unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                 %s::text[], %s::bool[])
+    AS new (record_id, system, kind, external_id, version, sent, held, item_ids, gone)"""
+UPDATE = Prepared(f"""
+UPDATE refs f SET version = new.version, sent = new.sent::jsonb, held = new.held::jsonb,
+       item_ids = new.item_ids::jsonb,
+       gone_since = CASE WHEN new.gone THEN coalesce(f.gone_since, clock_timestamp()) END
+  FROM {_NEW}
+ WHERE f.record_id = new.record_id AND f.system = new.system AND f.kind = new.kind
+   AND f.external_id = new.external_id AND f.alias_of IS NULL
+RETURNING f.record_id, f.system
+""")  # noqa: S608 -- built once, of constants
+INSERT = Prepared(f"""
+INSERT INTO refs (record_id, system, kind, external_id, version, sent, held, item_ids, gone_since)
+SELECT record_id, system, kind, external_id, version, sent::jsonb, held::jsonb, item_ids::jsonb,
+       CASE WHEN gone THEN clock_timestamp() END
+  FROM {_NEW} ORDER BY system, kind, external_id
+ON CONFLICT DO NOTHING RETURNING record_id, system
+""")  # noqa: S608
+DROP = """
+DELETE FROM refs f USING unnest(%s::bigint[], %s::text[]) AS gone (record_id, system)
+ WHERE f.record_id = gone.record_id AND f.system = gone.system
+"""
+
+
+def store(tx: Tx, wanted: Sequence[tuple[int, RefState]]) -> tuple[dict[int, Finding], bool]:
+    """Store refs of records whose rows are locked; return those of which another record had the id.
+
+    The findings' refs are not stored, and their records' other news must wait as well. The second
+    answer is whether any record was joined with another: then counters read before are out of date.
+    """
+    drops = [(record_id, state.system) for record_id, state in wanted if state.drop]
+    if drops:
+        tx.execute(DROP, _columns(drops))
+    rows = {(record_id, state.system): state for record_id, state in wanted if not state.drop}
+    for statement in (UPDATE, INSERT):
+        if rows:
+            found = tx.rows(statement, _columns([_row(key[0], state) for key, state in rows.items()]))
+            for record_id, system in found:
+                del rows[record_id, system]
+    findings: dict[int, Finding] = {}
+    for (record_id, _), state in rows.items():
+        if record_id not in findings:
+            finding = _contested(tx, record_id, state)
+            if finding is not None:
+                findings[record_id] = finding
+    return findings, bool(rows)
+
+
+def _contested(tx: Tx, record_id: int, state: RefState) -> Finding | None:
+    """Store a ref whose place is taken: by our own older id, or by another record."""
+    holder = tx.execute(
+        "SELECT record_id FROM refs WHERE system = %s AND kind = %s AND external_id = %s",
+        (state.system, state.kind, state.external_id),
+    ).fetchone()
+    mine = tx.execute(
+        "SELECT id FROM refs WHERE record_id = %s AND system = %s AND alias_of IS NULL",
+        (record_id, state.system),
+    ).fetchone()
+    if holder is not None and holder[0] != record_id:
+        other = int(holder[0])
+        if mine is None:  # R3: what we made or found is what the other row was made for
+            outcome = merge_rows(tx, record_id, other)
+        else:  # R5: the system merged our row into the other one, which therefore survives
+            outcome = merge_rows(tx, other, record_id, same_in=state.system, ours=True)
+        text = f"{state.system} {state.kind} {state.external_id} also belongs to record {other}"
+        if outcome is Merge.BUSY:
+            return Finding(Trouble.BUSY, other, text)
+        if outcome is Merge.CLASH:
+            return Finding(Trouble.CLASH, other, text)
+        if mine is not None:
+            return Finding(Trouble.JOINED, other, text)
+    if mine is not None:
+        repoint(tx, record_id, state.system, state.kind, state.external_id)
+    tx.execute(UPDATE, _columns([_row(record_id, state)]))
+    return None
+
+
+def repoint(tx: Tx, record_id: int, system: str, kind: str, external_id: str) -> None:
+    """Give a record's ref another id of the same system; the old one stays as its alias."""
+    tx.execute(
+        "DELETE FROM refs WHERE record_id = %s AND system = %s AND kind = %s AND external_id = %s"
+        " AND alias_of IS NOT NULL", (record_id, system, kind, external_id),
+    )
+    row = tx.execute(
+        "SELECT id, external_id FROM refs WHERE record_id = %s AND system = %s AND alias_of IS NULL",
+        (record_id, system),
+    ).fetchone()
+    if row is None or row[1] == external_id:
+        return
+    tx.execute("UPDATE refs SET external_id = %s, gone_since = NULL WHERE id = %s", (external_id, row[0]))
+    add_alias(tx, record_id, system, kind, row[1])
+
+
+def add_alias(tx: Tx, record_id: int, system: str, kind: str, external_id: str) -> None:
+    """Let an older id lead to a record's present ref in that system. Known already: nothing."""
+    tx.execute(
+        "INSERT INTO refs (record_id, system, kind, external_id, alias_of)"
+        " SELECT record_id, system, kind, %s, id FROM refs"
+        "  WHERE record_id = %s AND system = %s AND kind = %s AND alias_of IS NULL ON CONFLICT DO NOTHING",
+        (external_id, record_id, system, kind),
+    )
+
+
+def _row(record_id: int, state: RefState) -> tuple[Any, ...]:
+    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(dict(state.sent)),
+            as_json(dict(state.held)), as_json(dict(state.item_ids)), state.gone)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))

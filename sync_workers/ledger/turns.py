@@ -1,0 +1,22 @@
+"""How often a field was written to and fro in one system: what tells a ping-pong (protocol G6)."""
+
+from __future__ import annotations
+
+from sync_workers.domain.alternation import Turn
+from sync_workers.domain.values import decode
+from sync_workers.ledger.connection import Tx
+
+
+def turns(tx: Tx, record_id: int, field: str, system: str) -> list[Turn]:
+    """Return our writes of one field in the last hour, oldest first."""
+    rows = tx.rows(
+        "SELECT started_at, fields -> %s FROM attempts WHERE record_id = %s AND system = %s AND fields ? %s"
+        " AND status IN ('open', 'done') AND started_at > clock_timestamp() - interval '1 hour'"
+        " ORDER BY started_at",
+        (field, record_id, system, field),
+    )
+    written = []
+    for at, change in rows:
+        pair = decode({"before": change["before"], "after": change["after"]})
+        written.append(Turn(at, pair["before"], pair["after"]))
+    return written

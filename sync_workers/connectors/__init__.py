@@ -1,0 +1,1 @@
+"""One small class per platform; everything they share is beside them."""

@@ -1,0 +1,252 @@
+"""A wall-clock budget for everything that one HTTP call does on its sockets.
+
+A socket time-out bounds one read, not the call: a target that sends one byte every few seconds
+holds its caller for ever (protocol W4). Here every read, every piece sent, each connect and the
+name look-up gets only what is left of the call's budget. Nothing is shared between threads and
+nothing survives a fork, so no watchdog is needed. What is sent belongs to ``http``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import certifi
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+MAX_IDLE_S = 4.0
+"""A kept connection idle for longer is renewed: common servers close at 5 s (uvicorn, Node.js), and a
+request that crosses with such a close would leave a write unsure for nothing."""
+
+LEAST_S = 0.001  # a socket time-out of 0 would mean non-blocking
+
+
+class _Current(threading.local):
+    budget: Budget | None = None
+    until = float("inf")
+
+
+_current = _Current()
+
+
+class Budget:
+    """What is left of one call. ``sent``: the first byte of the request went out."""
+
+    __slots__ = ("deadline", "sent")
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = min(time.monotonic() + seconds, _current.until)
+        self.sent = False
+
+    def left(self) -> float:
+        """Return the seconds left; TimeoutError when the budget is used up."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the call used up its time budget")
+        return max(left, LEAST_S)
+
+
+class within:
+    """Hold every call made inside to ``seconds`` together: a write that takes several has one budget."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._outer = float("inf")
+
+    def __enter__(self) -> None:
+        self._outer = _current.until
+        _current.until = min(self._outer, time.monotonic() + self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        _current.until = self._outer
+
+
+class spending:
+    """Make ``budget`` the one that this thread's sockets obey."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def __enter__(self) -> Budget:
+        _current.budget = self.budget
+        return self.budget
+
+    def __exit__(self, *_: object) -> None:
+        _current.budget = None
+
+
+def _send_all(sock: Any, send: Callable[[Any], int], data: Any) -> None:
+    budget = _current.budget
+    if budget is None:
+        raise RuntimeError("a connector's socket was used outside of Http.call")
+    with memoryview(data) as view, view.cast("B") as left:
+        start = 0
+        while start < len(left):
+            sock.settimeout(budget.left())
+            budget.sent = True
+            start += send(left[start:])
+
+
+class _PlainSocket(socket.socket):
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        if _current.budget is not None:
+            self.settimeout(_current.budget.left())
+        return super().recv_into(*args, **options)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        _send_all(self, super().send, data)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any, **options: Any) -> int:
+        if _current.budget is not None:
+            self.settimeout(_current.budget.left())
+        return super().recv_into(*args, **options)
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        _send_all(self, super().send, data)
+
+
+@lru_cache(maxsize=32)
+def _tls_context(ca_file: str, verified: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TlsSocket
+    if not verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _look_up(host: str, port: int, seconds: float) -> list[tuple[Any, ...]]:
+    """Resolve within ``seconds``: getaddrinfo cannot be interrupted, so a name is asked for in a thread.
+
+    Costs a thread per new connection to a name, none per call and none for an address.
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    found: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            found.append(error)
+
+    asker = threading.Thread(target=resolve, name=f"look up {host}", daemon=True)
+    asker.start()
+    asker.join(seconds)
+    if not found:
+        raise TimeoutError(f"no answer from the name server about {host}")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return list(found[0])
+
+
+def _connect(host: str, port: int, budget: Budget, options: Any, source: Any) -> socket.socket:
+    """Try each address in turn within the one budget."""
+    last: OSError | None = None
+    for family, type_, protocol, _, address in _look_up(host, port, budget.left()):
+        sock = _PlainSocket(family, type_, protocol)
+        try:
+            for option in options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(budget.left())
+            if source:
+                sock.bind(source)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            last = error
+            continue
+        return sock
+    raise last or OSError(f"{host} has no address")
+
+
+class _Budgeted(HTTPConnection):
+    """Mixed into both schemes: connects within the budget, and is not kept when it idled too long."""
+
+    idle_since = float("inf")
+
+    def _new_conn(self) -> socket.socket:
+        budget = _current.budget
+        if budget is None:
+            raise RuntimeError("a connector's connection was opened outside of Http.call")
+        self.idle_since = float("inf")
+        try:
+            return _connect(
+                self._dns_host,
+                self.port or self.default_port,
+                budget,
+                self.socket_options,
+                self.source_address,
+            )
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"no connection to {self.host} in time") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self.idle_since < MAX_IDLE_S and super().is_connected
+
+    def getresponse(self) -> Any:
+        self.idle_since = time.monotonic()
+        return super().getresponse()
+
+
+class _PlainConnection(_Budgeted):
+    pass
+
+
+class _TlsConnection(_Budgeted, HTTPSConnection):
+    def connect(self) -> None:
+        if (
+            not isinstance(self.ssl_context, ssl.SSLContext)
+            or self.ssl_context.sslsocket_class is not _TlsSocket
+        ):
+            verified = self.cert_reqs not in (ssl.CERT_NONE, "CERT_NONE")
+            self.ssl_context = _tls_context(self.ca_certs or certifi.where(), verified)
+        self.ca_certs = self.ca_cert_dir = None  # loaded once, above, not for each connection
+        super().connect()
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class BudgetAdapter(HTTPAdapter):
+    """Carries requests over sockets that obey the budget in force; never tries again by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self._budget(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        return self._budget(super().proxy_manager_for(*args, **options))
+
+    @staticmethod
+    def _budget(manager: PoolManager) -> PoolManager:
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        return manager

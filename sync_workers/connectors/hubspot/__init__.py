@@ -1,0 +1,1 @@
+"""HubSpot CRM: companies, products, deals with their line items, webhooks."""

@@ -1,0 +1,87 @@
+"""The shapes that plain sends, checked at the edge, and those that it takes."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import quote
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+
+from sync_workers.connectors.contract import ListChange, Native
+from sync_workers.errors import Malformed
+
+
+class EventSchema(Schema):
+    """One entry of a delivery. ``record`` is the whole record as it was when the event was raised."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    id = fields.Str(required=True)
+    kind = fields.Str(required=True)
+    record_id = fields.Str(required=True)
+    version = fields.Int(required=True, strict=True)
+    by = fields.Str(load_default="")
+    same_as = fields.List(fields.Str(), load_default=list)
+    record = fields.Dict(keys=fields.Str(), load_default=None, allow_none=True)
+
+
+class DeliverySchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    events = fields.List(fields.Nested(EventSchema), required=True)
+
+
+_delivery = DeliverySchema()
+
+
+def load_events(document: Any) -> list[dict[str, Any]]:
+    """Return the events of a delivery; Malformed names the field that is wrong."""
+    try:
+        events: list[dict[str, Any]] = _delivery.load(document)["events"]
+    except ValidationError as error:
+        raise Malformed(f"the delivery has the wrong shape: {error.messages}") from None
+    return events
+
+
+def as_native(record: dict[str, Any]) -> Native:
+    """Read one record of an answer. KeyError or ValueError when it is not one."""
+    return Native(
+        id=record["id"],
+        fields=record["fields"],
+        version=str(record["version"]),
+        archived=record.get("archived", False),
+        changed_at=datetime.fromisoformat(record["changed_at"]).astimezone(UTC),
+    )
+
+
+def path_of(kind: str, external_id: str = "") -> str:
+    """Return the place of a kind, or of one of its records."""
+    return f"/{quote(kind)}/{quote(external_id, safe='')}" if external_id else f"/{quote(kind)}"
+
+
+def as_json(fields: Any) -> Any:
+    """Copy fields into their JSON form: a ListChange becomes ``{"$list": ...}``, dates and instants ISO 8601."""
+    if isinstance(fields, dict):
+        return {name: as_json(value) for name, value in fields.items()}
+    if isinstance(fields, date):  # an instant is one, too
+        return fields.isoformat()
+    if isinstance(fields, ListChange):
+        return {
+            "$list": {
+                "add": [[key, as_json(item)] for key, item in fields.add],
+                "change": [[key, as_json(item)] for key, item in fields.change],
+                "remove": list(fields.remove),
+            }
+        }
+    return fields
+
+
+def put(fields: dict[str, Any], path: str, value: str) -> None:
+    """Set one value in nested fields."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        fields = fields.setdefault(parent, {})
+    fields[last] = value

@@ -1,0 +1,142 @@
+"""What changed since a position: the polled tables of one kind, merged oldest first.
+
+A row's stamp is the START of its transaction, so rows turn up behind a position that has passed;
+the position therefore stays ``longest_transaction`` behind the database's own clock, and rows younger
+than that come again with the next poll. A line, an address or a move does not stamp its parent, so
+their tables are read too. All rows of one call share a stamp: pages end at (stamp, table, id).
+Deletes leave no trace (the sweep over ``ids`` finds them). Source: trytond 8.2,
+``trytond/model/modelsql.py`` (``create``, ``write``: CURRENT_TIMESTAMP; ``column_last_modified_at``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sync_workers.connectors.contract import Cursor, Notice, Page
+from sync_workers.connectors.tryton.records import PAGE, Kind, Table
+from sync_workers.connectors.tryton.session import Deadline, Row, Session
+
+LONGEST_TRANSACTION = timedelta(seconds=60)
+"""The default. Ours last under a second; imports and closings by people last longer, and what they hide
+is found by the sweep. ``longest_transaction_s`` of the system raises it."""
+
+CLOCK = "stock.products_by_locations"
+"""A view without a table of its own: its ``last_modified_at`` is the database's CURRENT_TIMESTAMP
+(``column_last_modified_at``), the very clock that stamps the rows. Empty while there are no products."""
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """Where a row stands in the merged order."""
+
+    at: datetime
+    table: int
+    id: int
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One changed row and the records that it belongs to."""
+
+    position: Position
+    records: tuple[str, ...]
+
+
+class Changes:
+    """Polls one server."""
+
+    def __init__(self, session: Session, longest: timedelta = LONGEST_TRANSACTION) -> None:
+        self._session = session
+        self._longest = longest
+
+    def after(self, kind: Kind, cursor: Cursor, within: Deadline) -> Page:
+        """Return the next changes of ``kind``. See the module for the order and the position."""
+        clock = self._now(within)  # before the rows: what begins after it is stamped later
+        position = _read(cursor)
+        left_out = {str(number) for number in kind.left_out(within)}
+        found: list[Changed] = []
+        while True:
+            page, full = self._page(kind.tables, cursor.at, position, within)
+            found += page
+            position = page[-1].position if page else position
+            # Without the clock the newest stamp seen stands in for it: it is never later.
+            now = clock or (position.at if position else None)
+            horizon = None if now is None else now - self._longest
+            if not full or position is None or horizon is None:
+                return Page(_notices(kind.name, found, left_out), _later(cursor, horizon))
+            if position.at <= horizon:
+                return Page(_notices(kind.name, found, left_out), _written(position), more=True)
+
+    def _now(self, within: Deadline) -> datetime | None:
+        rows = self._session.search_read(CLOCK, [], ["last_modified_at"], within=within, limit=1)
+        now: datetime | None = rows[0]["last_modified_at"] if rows else None
+        return now
+
+    def _page(
+        self, tables: Sequence[Table], start: datetime | None, position: Position | None, within: Deadline
+    ) -> tuple[list[Changed], bool]:
+        """Return the first rows after ``position`` over all tables, and whether more may wait."""
+        rows: list[Changed] = []
+        full = False
+        for number, table in enumerate(tables):
+            found = self._session.search_read(
+                table.model,
+                _domain(number, start, position),
+                ["id", "last_modified_at", table.parent],
+                within=within,
+                order=[("last_modified_at", "ASC"), ("id", "ASC")],
+                limit=PAGE,
+            )
+            full = full or len(found) == PAGE
+            rows += [_changed(number, table, row) for row in found]
+        rows.sort(key=lambda row: row.position)
+        return rows[:PAGE], full or len(rows) > PAGE
+
+
+def _domain(number: int, start: datetime | None, position: Position | None) -> list[Any]:
+    """Return what selects the rows of table ``number`` after ``position``, or from ``start`` on."""
+    if position is None:
+        return [] if start is None else [["last_modified_at", ">=", start]]
+    if number != position.table:
+        later = ">" if number < position.table else ">="
+        return [["last_modified_at", later, position.at]]
+    same = [["last_modified_at", "=", position.at], ["id", ">", position.id]]
+    return ["OR", [["last_modified_at", ">", position.at]], same]
+
+
+def _changed(number: int, table: Table, row: Row) -> Changed:
+    parent = row[table.parent]
+    owners = parent if isinstance(parent, list) else [] if parent is None else [parent]
+    return Changed(Position(row["last_modified_at"], number, row["id"]), tuple(str(one) for one in owners))
+
+
+def _notices(kind: str, found: Sequence[Changed], left_out: Collection[str]) -> list[Notice]:
+    """Return one notice per record, where it changed last: a record with ten new lines is one hint."""
+    latest: dict[str, None] = {}
+    for changed in found:
+        for record in changed.records:
+            latest.pop(record, None)
+            if record not in left_out:
+                latest[record] = None
+    return [Notice(kind, record) for record in latest]
+
+
+def _later(cursor: Cursor, horizon: datetime | None) -> Cursor:
+    if horizon is None or (cursor.at is not None and cursor.at >= horizon):
+        return cursor
+    return Cursor(horizon, "")
+
+
+def _read(cursor: Cursor) -> Position | None:
+    """A position inside a page reads ``table:id``; one that was set to a time has no id."""
+    if cursor.at is None or ":" not in cursor.id:
+        return None
+    table, _, row = cursor.id.partition(":")
+    return Position(cursor.at, int(table), int(row))
+
+
+def _written(position: Position) -> Cursor:
+    return Cursor(position.at, f"{position.table}:{position.id}")

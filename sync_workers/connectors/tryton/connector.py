@@ -1,0 +1,171 @@
+"""The contract's verbs for Tryton; kinds, steps, polling and checks live beside it.
+
+Tryton pushes nothing, so there are no deliveries: changes are polled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sync_workers.connectors.contract import (
+    Cursor,
+    FieldType,
+    Finding,
+    Limits,
+    Native,
+    NativeWrite,
+    Notice,
+    Outcome,
+    Page,
+    Request,
+    SystemSettings,
+    Traits,
+)
+from sync_workers.connectors.http import Slot
+from sync_workers.connectors.tryton.changes import LONGEST_TRANSACTION, Changes
+from sync_workers.connectors.tryton.examination import Examination, describe
+from sync_workers.connectors.tryton.lookups import Lookups
+from sync_workers.connectors.tryton.parties import Parties
+from sync_workers.connectors.tryton.products import Products
+from sync_workers.connectors.tryton.records import Kind
+from sync_workers.connectors.tryton.sales import Sales
+from sync_workers.connectors.tryton.session import Deadline, Session
+from sync_workers.connectors.tryton.steps import Steps
+from sync_workers.connectors.tryton.stock import Stock
+from sync_workers.errors import PermanentError, Refused, SyncError
+
+IDS = 1000
+POLL_BUDGET_S = 60.0
+
+LIMITS = Limits(in_flight=4)
+"""trytond sets no request limits; each call in flight holds a database connection and, under the usual
+single-process server, competes for one interpreter. Raise it with the server's workers."""
+
+
+class TrytonConnector:
+    """One company in one Tryton database. Opens no connection before its first verb."""
+
+    platform = "tryton"
+    parts: tuple[str, ...] = ()
+
+    def __init__(self, settings: SystemSettings, paths: Mapping[str, Sequence[str]]) -> None:
+        self.system = settings.name
+        self.limits = settings.limits if settings.limits != Limits() else LIMITS
+        options = settings.options
+        self._session = Session(settings)
+        lookups = Lookups(self._session)
+        warehouse = str(options["warehouse"]) if options.get("warehouse") else None
+        sales = Sales(self._session, lookups, warehouse)
+        self._stock = Stock(self._session, lookups, warehouse)
+        kinds: tuple[Kind, ...] = (
+            Parties(self._session, lookups, options.get("not_customers", ())),
+            Products(self._session, lookups),
+            self._stock,
+            sales,
+        )
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._steps = Steps(sales, options.get("accept_warnings", ()))
+        longest = options.get("longest_transaction_s")
+        self._changes = Changes(
+            self._session, timedelta(seconds=float(longest)) if longest is not None else LONGEST_TRANSACTION
+        )
+        self._examination = Examination(self._session, lookups, warehouse)
+
+    def parent_of(self, kind: str, external_id: str) -> tuple[str, str] | None:
+        raise PermanentError(f"{self.system}: {kind} is no part of another kind")
+
+    def heed(self, slot: Slot) -> None:
+        self._session.http.slot = slot
+
+    def traits(self, kind: str) -> Traits:
+        """Return the kind's traits; each number has its source at the kind."""
+        return self._kind(kind).traits
+
+    def verify(self, request: Request) -> None:
+        """Tryton sends nothing, so whatever arrives in its name is not from it."""
+        raise Refused(f"{self.system}: Tryton sends no webhooks; it is polled")
+
+    def answer(self, outcome: Outcome) -> int:
+        """Plain statuses: there is no sender to be considerate of."""
+        return {Outcome.ACCEPTED: 202, Outcome.REFUSED: 403, Outcome.MALFORMED: 400, Outcome.TRY_LATER: 503}[
+            outcome
+        ]
+
+    def events(self, request: Request) -> list[Notice]:
+        """Return none: see ``verify``."""
+        return []
+
+    def read(self, kind: str, external_id: str) -> Native | None:
+        """Return one record; consistent, for there is one database and writes answer after their commit."""
+        return self._kind(kind).read_many([external_id], Deadline()).get(external_id)
+
+    def read_many(self, kind: str, external_ids: Sequence[str]) -> dict[str, Native]:
+        """Return many records, 500 in a call."""
+        return self._kind(kind).read_many(external_ids, Deadline(POLL_BUDGET_S))
+
+    def find(self, kind: str, path: str, value: str) -> list[Native]:
+        """Return all that show ``value``, switched-off ones marked. Exact, case included."""
+        return self._kind(kind).find(path, value, Deadline())
+
+    def find_many(self, kind: str, path: str, values: Sequence[str]) -> dict[str, list[Native]]:
+        """Return what ``find`` does, value by value: a look-up costs this server milliseconds."""
+        return {value: self.find(kind, path, value) for value in values}
+
+    def write(self, write: NativeWrite) -> Native:
+        """Create, update or take a step; always within ``write.budget_s``, and one call that writes."""
+        within = Deadline(write.budget_s)
+        kind = self._kind(write.kind)
+        self._session.login(within)  # before anything is sent: a renewed login is never part of a write
+        if not write.action:
+            return kind.write(write, within)
+        if write.kind != "order":
+            raise PermanentError(f"{write.kind}: has no step {write.action!r} in Tryton")
+        return self._steps.take(write, within)
+
+    def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
+        """Write one by one: a call with several records is one transaction: a bad item would fail all."""
+        results: list[Native | SyncError] = []
+        for write in writes:
+            try:
+                results.append(self.write(write))
+            except SyncError as error:
+                results.append(error)
+        return results
+
+    def changes(self, kind: str, cursor: Cursor) -> Page:
+        """Return what changed; stamps have microseconds, rows of the last minute come again."""
+        return self._changes.after(self._kind(kind), cursor, Deadline(POLL_BUDGET_S))
+
+    def ids(self, kind: str, after: str = "") -> list[str]:
+        """Return the next thousand ids, in numeric order."""
+        within, asked = Deadline(POLL_BUDGET_S), self._kind(kind)
+        domain: list[Any] = [["id", ">", int(after)]] if after else []
+        if left_out := asked.left_out(within):
+            domain.append(["id", "not in", sorted(left_out)])
+        found = self._session.call(
+            f"model.{asked.model}.search", domain, 0, IDS, [["id", "ASC"]], within=within
+        )
+        return [str(number) for number in found]
+
+    def describe(self, kind: str) -> dict[str, FieldType]:
+        """Return the fields as the server has them now, asked anew each time."""
+        return describe(self._session, self._kind(kind), Deadline(POLL_BUDGET_S))
+
+    def examine(self, paths: Mapping[str, Sequence[str]], *, fix: bool = False) -> list[Finding]:
+        """Check server, login, company, modules, rights and fields; nothing that ``fix`` could create."""
+        return self._examination.run({self._kind(kind): used for kind, used in paths.items()})
+
+    def stock_snapshot(self) -> Iterator[Native]:
+        """Yield every part's figures by ascending product id, lazily, for the bulk comparison."""
+        return self._stock.snapshot()
+
+    def _kind(self, name: str) -> Kind:
+        try:
+            return self._kinds[name]
+        except KeyError:
+            raise PermanentError(
+                f"{self.system}: Tryton's connector has no kind {name!r}",
+                mend=f"use one of {', '.join(self._kinds)}",
+            ) from None

@@ -1,0 +1,159 @@
+"""What the server has (for contracts) and what a person must still set up there (for ``doctor``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sync_workers.connectors.contract import FieldType, Finding
+from sync_workers.connectors.tryton.lookups import Lookups
+from sync_workers.connectors.tryton.records import Kind
+from sync_workers.connectors.tryton.session import Deadline, Session
+from sync_workers.errors import SyncError
+
+SERIES = "8.2"
+MODULES = {
+    "customer": ("party",),
+    "part": ("product",),
+    "stock": ("stock",),
+    "order": ("sale", "stock", "account_invoice"),
+}
+RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "customer": {
+        "party.party": ("read", "create", "write"),
+        "party.address": ("read", "create", "write"),
+        "party.contact_mechanism": ("read", "create", "write"),
+        "party.identifier": ("read", "create", "write"),
+    },
+    "part": {"product.product": ("read",), "product.template": ("read",), "product.uom": ("read",)},
+    "stock": {"product.product": ("read",), "stock.move": ("read",), "stock.location": ("read",)},
+    "order": {
+        "sale.sale": ("read", "create", "write"),
+        "sale.line": ("read", "create", "write", "delete"),
+        "party.party": ("read",),
+        "product.product": ("read",),
+        "stock.move": ("read",),
+    },
+}
+_UNIQUE = {("customer", "code"), ("part", "code")}
+_DERIVED = {"order": {"hold_reason": FieldType("char", read_only=True)}}
+
+
+def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldType]:
+    """Return the kind's native paths that this server has, with the server's own types."""
+    wanted: dict[str, set[str]] = {}
+    for place in kind.places.values():
+        wanted.setdefault(place.model, set()).add(place.field)
+    models = {model: session.ask_fields(model, within, sorted(names)) for model, names in wanted.items()}
+    found = {"id": FieldType("integer", read_only=True, unique=True), **_DERIVED.get(kind.name, {})}
+    for path, place in kind.places.items():
+        field = models[place.model].get(place.field)
+        if field is not None:
+            found[path] = FieldType(
+                type=field["type"],
+                required=bool(field.get("required")),
+                read_only=bool(field.get("readonly")),
+                unique=(kind.name, path) in _UNIQUE,
+                choices=_choices(field),
+            )
+    return found
+
+
+def _choices(field: Mapping[str, Any]) -> tuple[str, ...]:
+    selection = field.get("selection")
+    if not isinstance(selection, list):  # a method's name when the choices depend on the record
+        return ()
+    return tuple(str(one[0]) for one in selection if one[0] is not None)
+
+
+class Examination:
+    """Looks at one server, finding by finding; what fails early ends it, for the rest would say the same."""
+
+    def __init__(self, session: Session, lookups: Lookups, warehouse: str | None) -> None:
+        self._session = session
+        self._lookups = lookups
+        self._warehouse = warehouse
+
+    def run(self, used: Mapping[Kind, Sequence[str]]) -> list[Finding]:
+        """Return the findings for the kinds and native paths in use."""
+        within = Deadline(60)
+        findings: list[Finding] = []
+        try:
+            findings.append(self._server(within))
+            context = self._session.login(within).context
+            findings.append(
+                Finding(f"Tryton: logged in as {self._session.user} in company {context['company']}", True)
+            )
+            findings += self._modules([kind.name for kind in used], within)
+            findings += self._rights([kind.name for kind in used], within)
+            if {"stock", "order"} & {kind.name for kind in used}:
+                findings.append(self._house(within))
+            for kind, paths in used.items():
+                findings += self._fields(kind, paths, within)
+        except SyncError as error:
+            findings.append(Finding(f"Tryton: {error.message}", False, error.mend or "see the server's log"))
+        return findings
+
+    def _server(self, within: Deadline) -> Finding:
+        version = self._session.server_version(within)
+        return Finding(
+            f"Tryton: server of series {version}",
+            version == SERIES,
+            ""
+            if version == SERIES
+            else f"this connector was proven on {SERIES}: run its integration tests on {version} first",
+        )
+
+    def _modules(self, kinds: Sequence[str], within: Deadline) -> list[Finding]:
+        wanted = sorted({module for kind in kinds for module in MODULES[kind]})
+        rows = self._session.search_read(
+            "ir.module", [["name", "in", wanted], ["state", "=", "activated"]], ["name"], within=within
+        )
+        active = {row["name"] for row in rows}
+        return [
+            Finding(
+                f"Tryton: module {module}",
+                module in active,
+                "" if module in active else f"an administrator activates {module}: Administration, Modules",
+            )
+            for module in wanted
+        ]
+
+    def _rights(self, kinds: Sequence[str], within: Deadline) -> list[Finding]:
+        needed: dict[str, set[str]] = {}
+        for kind in kinds:
+            for model, rights in RIGHTS[kind].items():
+                needed.setdefault(model, set()).update(rights)
+        access = self._session.call("model.ir.model.access.get_access", sorted(needed), within=within)
+        findings = []
+        for model, wanted in sorted(needed.items()):
+            missing = sorted(right for right in wanted if not access[model][right])
+            findings.append(
+                Finding(
+                    f"Tryton: {self._session.user} may {', '.join(sorted(wanted))} {model}",
+                    not missing,
+                    f"give the user a group that may {', '.join(missing)} it: Administration, Users"
+                    if missing
+                    else "",
+                )
+            )
+        return findings
+
+    def _house(self, within: Deadline) -> Finding:
+        try:
+            house = self._lookups.warehouse(self._warehouse, within)
+        except SyncError as error:
+            return Finding(f"Tryton: {error.message}", False, error.mend)
+        return Finding(f"Tryton: warehouse {house['name']}", True)
+
+    def _fields(self, kind: Kind, paths: Sequence[str], within: Deadline) -> list[Finding]:
+        known = describe(self._session, kind, within)
+        known_to_us = set(kind.places) | set(known)
+        findings = []
+        for path in sorted(set(paths)):
+            there = path in known or any(name.startswith(f"{path}.") for name in known)
+            mend = (
+                "activate the module that adds it" if path in known_to_us else "correct the path in the sheet"
+            )
+            findings.append(Finding(f"Tryton: {kind.name} has {path}", there, "" if there else mend))
+        return findings

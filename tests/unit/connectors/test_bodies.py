@@ -1,0 +1,40 @@
+"""JSON in both directions: bounded, and numbers without loss."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from sync_workers.connectors.bodies import UnreadableError, encode, parse, parse_delivery
+from sync_workers.errors import Malformed, PermanentError
+
+
+def test_a_decimal_travels_as_the_number_it_is() -> None:
+    sent = json.loads(
+        encode({"a": Decimal("9.995"), "b": Decimal("10.00"), "c": Decimal("-0.1")}), parse_float=str
+    )
+    assert sent == {"a": "9.995", "b": 10, "c": "-0.1"}
+
+
+def test_a_decimal_that_would_lose_a_digit_is_refused() -> None:
+    with pytest.raises(PermanentError):
+        encode({"a": Decimal("1234567890123456.789")})
+
+
+@pytest.mark.parametrize("body", [b"NaN", b'{"a": Infinity}', b"\xff", b"", b"[" * 200 + b"]" * 200])
+def test_what_is_not_bounded_json_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        parse(body)
+
+
+def test_nesting_up_to_the_cap_is_read() -> None:
+    assert parse(b"[" * 64 + b"]" * 64)
+    with pytest.raises(UnreadableError):
+        parse(b"[" * 65 + b"]" * 65)
+
+
+def test_an_oversized_delivery_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        parse_delivery(b'"' + b"x" * 100 + b'"', most=50)

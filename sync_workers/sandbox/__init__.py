@@ -1,0 +1,1 @@
+"""Platforms, faults and services to try the product against, all on this machine."""

@@ -1,0 +1,1 @@
+"""What is synced with what, and how news is fetched where nobody sends it."""

@@ -1,0 +1,308 @@
+"""The composition root: settings become a ledger, connectors, sheets and limits, once per process.
+
+Everything is opened lazily, so that building a Runtime costs no connection; what a function needs is
+passed on from here. Starting the embedded servers belongs to ``sync-workers up``: this module only
+reads where they are, in ``services.json`` below SYNC_HOME.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, is_dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sync_workers import logs
+from sync_workers.connectors import registry
+from sync_workers.connectors.contract import Connector
+from sync_workers.connectors.limiter import Limiter
+from sync_workers.domain.mapping import Sheet
+from sync_workers.errors import SettingsError
+from sync_workers.ledger import modes
+from sync_workers.ledger.connection import Ledger
+from sync_workers.mappings import load_sheets
+from sync_workers.settings import Settings
+
+log = logs.get(__name__)
+
+SERVICES_FILE = "services.json"
+MAPPINGS_FOLDER = "mappings"
+REFRESH_S = 5.0  # how long a worker may not notice that a mapping version was switched on
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """All that a process works with. ``sheets`` holds the active version of each kind.
+
+    ``stored`` are all that this process has a file of, by kind and version.
+
+    ``call_s``, ``margin_s`` and ``lease_s`` are C, M and L of the protocol's arithmetic. ``stopping``
+    is set when the process was told to end: start no further record.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    connectors: Mapping[str, Connector]
+    sheets: Mapping[str, Sheet]
+    worker: str
+    limiter: Limiter
+    stored: Mapping[str, Mapping[int, Sheet]] = field(default_factory=dict)
+    redis: Redis | None = None
+    broker_url: str = field(default="", repr=False)
+    lease_s: float = 120.0
+    call_s: float = 30.0
+    margin_s: float = 5.0
+    circuit_threshold: int = 5
+    probe_s: float = 15.0
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Return the kinds that this process may claim, with the mapping version it has of each.
+
+        Parts (an order line) have no sheet: they only lead to their whole, and stand under version 0.
+        """
+        parts = {kind: 0 for connector in self.connectors.values() for kind in connector.parts}
+        return {**parts, **{kind: sheet.version for kind, sheet in self.sheets.items()}}
+
+    @contextmanager
+    def alone(self, connector: Connector, kind: str, action: str) -> Iterator[None]:
+        """Keep steps of a kind apart where its system cannot bear them side by side. Throttled if it takes long."""
+        if action not in connector.traits(kind).serial:
+            yield
+            return
+        with self.limiter.alone(connector.system, f"{kind}:{action}", self.call_s):
+            yield
+
+    def redact(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a JSON document without known secrets, fit to be kept in the ledger."""
+        text = json.dumps(document, default=_plain)
+        for secret in self._hidden:
+            text = text.replace(secret, logs.MASK)
+        result: dict[str, Any] = json.loads(text)
+        return result
+
+    @cached_property
+    def _hidden(self) -> tuple[str, ...]:
+        """The secrets as they look inside JSON, the longest first: one may begin with another."""
+        known = (secret for secret in self.settings.secrets if len(secret) >= logs.SHORTEST)
+        return tuple(sorted((json.dumps(secret)[1:-1] for secret in known), key=len, reverse=True))
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Let go of connections. ``close`` False in a forked child: the sockets are the parent's."""
+        self.ledger.dispose(close=close)
+        if self.redis is not None and close:
+            self.redis.close()
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON does not know a form: the parts of a dataclass, the text of anything else."""
+    return vars(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def read_services(home: Path) -> dict[str, str]:
+    """Return where the embedded servers listen: ``{"database_url": ..., "broker_url": ...}``, or nothing."""
+    try:
+        document = json.loads((home / SERVICES_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{home / SERVICES_FILE} cannot be read: {error}",
+            mend="remove it and run 'sync-workers up' again",
+        ) from None
+    return {str(key): str(value) for key, value in document.items()}
+
+
+def write_services(home: Path, *, database_url: str, broker_url: str) -> None:
+    """Leave word where the embedded servers listen, for its owner alone: the addresses hold passwords."""
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / f"{SERVICES_FILE}.{os.getpid()}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        json.dump({"database_url": database_url, "broker_url": broker_url}, opened)
+    draft.replace(home / SERVICES_FILE)
+
+
+def database_url(settings: Settings) -> str:
+    """Return the ledger's address, configured or embedded."""
+    return settings.database_url or _embedded(settings, "database_url", "SYNC_DATABASE_URL")
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the broker's address, configured or embedded."""
+    return settings.broker_url or _embedded(settings, "broker_url", "SYNC_BROKER_URL")
+
+
+def open_ledger(environ: Mapping[str, str] | None = None, *, pool_size: int = 10) -> Ledger:
+    """Return the ledger alone, for what needs no system. Connects when first used."""
+    settings = Settings.load(environ)
+    logs.hide(settings.secrets)
+    return Ledger(database_url(settings), pool_size=pool_size)
+
+
+def open_runtime(environ: Mapping[str, str] | None = None, *, pool_size: int = 10) -> Runtime:
+    """Build a runtime from the environment. Asks the ledger which mapping versions are active."""
+    settings = Settings.load(environ)
+    logs.hide(settings.secrets)
+    ledger = Ledger(database_url(settings), pool_size=pool_size)
+    broker = broker_url(settings)
+    redis = connect_redis(broker)
+    sheets = active_sheets(settings, ledger)
+    connectors = build_connectors(settings, sheets)
+    limiter = Limiter({name: connector.limits for name, connector in connectors.items()}, redis)
+    _share_limits(connectors, limiter)
+    return Runtime(
+        settings=settings,
+        ledger=ledger,
+        connectors=connectors,
+        sheets=sheets,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        limiter=limiter,
+        stored=stored_sheets(settings),
+        redis=redis,
+        broker_url=broker,
+    )
+
+
+def connect_redis(url: str) -> Redis | None:
+    """Return a client with short time-outs, None where the broker is no Redis. Connects when first used."""
+    if urlsplit(url).scheme not in ("redis", "rediss"):
+        return None
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=0.5,
+        socket_timeout=1.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def stored_sheets(settings: Settings) -> dict[str, dict[int, Sheet]]:
+    """Return every sheet below SYNC_CONFIG, by kind and version."""
+    return load_sheets(settings.config / MAPPINGS_FOLDER, settings.systems)
+
+
+def active_sheets(settings: Settings, ledger: Ledger) -> dict[str, Sheet]:
+    """Return the sheet that is switched on for each kind; the oldest one where nobody has switched yet.
+
+    Not the newest: a release that brings a next version must change nothing until a person activates it.
+
+    A kind whose active version has no file here is left out: another process, which has it, serves it.
+    """
+    stored = stored_sheets(settings)
+    with ledger.transaction() as tx:
+        active = _versions(tx)
+    chosen: dict[str, Sheet] = {}
+    for kind, versions in stored.items():
+        version = active.get(kind, min(versions))
+        if version in versions:
+            chosen[kind] = versions[version]
+        else:
+            log.error("The active mapping version has no file here", kind=kind, version=version)
+    return chosen
+
+
+def build_connectors(settings: Settings, sheets: Mapping[str, Sheet]) -> dict[str, Connector]:
+    """Return a connector for each configured system, told which native paths the sheets use."""
+    return {name: registry.build(system, paths_of(sheets, name)) for name, system in settings.systems.items()}
+
+
+def paths_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, Sequence[str]]:
+    """Return the native paths that the sheets use in one system, by kind."""
+    return {kind: sheet.paths(system) for kind, sheet in sheets.items() if system in sheet.systems}
+
+
+def _versions(tx: Any) -> dict[str, int]:
+    return dict(modes.active(tx))
+
+
+def _embedded(settings: Settings, key: str, variable: str) -> str:
+    url = read_services(settings.home).get(key)
+    if not url:
+        raise SettingsError(
+            f"{variable} is not set and no embedded server runs below {settings.home}",
+            mend=f"set {variable}, or run 'sync-workers up', which starts one",
+            field=variable,
+        )
+    return url
+
+
+class _Current:
+    """This process's runtime, and when its sheets were last compared with the ledger's."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.runtime: Runtime | None = None
+        self.pid = 0
+        self.looked_at = 0.0
+
+
+_current = _Current()
+
+
+def current_runtime() -> Runtime:
+    """Return this process's runtime, opened at first use and again after a fork.
+
+    When a mapping version was switched on meanwhile a new Runtime replaces the old one; work that is
+    under way keeps the one it began with, and W1 refuses its writes if they were planned too early.
+    """
+    with _current.lock:
+        if _current.runtime is None or _current.pid != os.getpid():
+            if _current.runtime is not None:
+                _current.runtime.dispose(close=False)
+            _current.runtime, _current.pid = open_runtime(), os.getpid()
+            _current.looked_at = time.monotonic()
+        elif time.monotonic() - _current.looked_at > REFRESH_S:
+            _current.looked_at = time.monotonic()
+            _current.runtime = _refreshed(_current.runtime)
+        return _current.runtime
+
+
+def use_runtime(runtime: Runtime | None) -> None:
+    """Make this the process's runtime (a test's, or None to open a new one at the next use)."""
+    with _current.lock:
+        _current.runtime, _current.pid, _current.looked_at = runtime, os.getpid(), time.monotonic()
+
+
+def forget_runtime() -> None:
+    """Drop what a forked child inherited; its sockets stay with the parent."""
+    with _current.lock:
+        if _current.runtime is not None:
+            _current.runtime.dispose(close=False)
+        _current.runtime = None
+
+
+def stop_work() -> None:
+    """Tell whatever works in this process to finish its record and start no other."""
+    if _current.runtime is not None:
+        _current.runtime.stopping.set()
+
+
+def _refreshed(runtime: Runtime) -> Runtime:
+    with runtime.ledger.transaction() as tx:
+        active = _versions(tx)
+    loaded = {kind: sheet.version for kind, sheet in runtime.sheets.items()}
+    if all(loaded.get(kind) == version for kind, version in active.items()):
+        return runtime
+    sheets = active_sheets(runtime.settings, runtime.ledger)
+    log.info("The mapping sheets changed", versions={kind: sheet.version for kind, sheet in sheets.items()})
+    connectors = build_connectors(runtime.settings, sheets)
+    _share_limits(connectors, runtime.limiter)
+    return replace(runtime, sheets=sheets, connectors=connectors)
+
+
+def _share_limits(connectors: Mapping[str, Connector], limiter: Limiter) -> None:
+    for name, connector in connectors.items():
+        connector.heed(partial(limiter.slot, name))

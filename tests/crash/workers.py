@@ -1,0 +1,37 @@
+"""Worker processes of the crash suite, and the laws that must hold after them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.world import QUICK, World
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start_worker(world: World, after: str, *ids: int, freeze: bool = False, **numbers: Any) -> subprocess.Popen[str]:
+    """Start a process that drains ``ids`` and kills (or freezes) itself after the step."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.worker", "--after", after, "--environ", json.dumps(world.environ),
+         *(["--freeze"] if freeze else []), *map(str, ids)],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, env={"WORLD_NUMBERS": json.dumps({**QUICK, **numbers})},
+    )
+
+
+def assert_the_laws_hold(world: World, *, orders: int) -> None:
+    references = [order["reference"] for order in world.orders()]
+    assert len(references) == len(set(references)) == orders
+    assert None not in world.outcomes()
+    busy = "SELECT id FROM records WHERE state <> 'merged' AND (owner IS NOT NULL OR due_at IS NOT NULL)"
+    assert world.rows(busy) == []
+    assert world.rows("SELECT id FROM attempts WHERE status = 'open'") == []
+    writes = sum(call.method != "GET" for call in [*world.erp.log, *world.crm.log])
+    for (record_id,) in world.rows("SELECT id FROM records WHERE state = 'open'"):
+        world.ledger.run(lambda tx, record_id=record_id: tx.execute(
+            "UPDATE records SET asked = asked + 1, due_at = clock_timestamp() WHERE id = %s", (record_id,)) and None)
+    world.settle()
+    assert sum(call.method != "GET" for call in [*world.erp.log, *world.crm.log]) == writes, "it does not settle"

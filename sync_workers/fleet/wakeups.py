@@ -1,0 +1,186 @@
+"""Wake-ups: messages that hurry along what the ledger already says is due.
+
+Losing one costs a few seconds, until the sweep; so a publish is tried once, briefly, and counted when
+it fails. A mark in Redis says that a message for a record is still unread, and then no second one is
+sent: whoever reads it claims after us, and so sees what we committed. The reader takes marks away
+(``unmark``) before it claims; lost messages leave marks that soon expire.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import Counter
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sync_workers import logs
+from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
+from sync_workers.fleet.queues import queue_of
+
+log = logs.get(__name__)
+
+DRAIN = "sync.drain"
+IDS_PER_MESSAGE = 16  # small enough that a burst is shared by a worker's threads
+MARK = "sync:woken:"
+MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
+AWAY_S = 1.0  # how long a broker that failed is left alone
+MOST_PENDING = 50_000
+JUST_AFTER_S = 0.05  # a countdown must not end before the ledger's date does
+
+PUBLISHED = Counter("sync_wakeups_total", "Records named in published wake-ups", ["queue"])
+UNPUBLISHED = Counter(
+    "sync_wakeups_failed_total", "Records whose wake-up was not published; the sweep finds them"
+)
+
+# Marks what is not marked yet and returns the positions of those.
+_MARK = """
+local fresh = {}
+for i, id in ipairs(KEYS) do
+  if redis.call('SET', id, '1', 'NX', 'PX', ARGV[1]) then fresh[#fresh + 1] = i end
+end
+return fresh
+"""
+
+Send = Callable[[Sequence[int], str, float | None], None]
+
+
+@dataclass(frozen=True)
+class Wake:
+    """One record to wake, in which queue, and how long from now."""
+
+    record_id: int
+    queue: str
+    wait_s: float = 0.0
+
+
+def wake_of(record_id: int, kind: str, *, source: str = "webhook", wait_s: float = 0.0) -> Wake:
+    """Return the wake-up that a record of this kind needs."""
+    return Wake(record_id, queue_of(kind, source), wait_s)
+
+
+def send_drain(record_ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
+    """Publish one message: ids only, no customer data. Raises whatever the broker's client raises."""
+    app.send_task(
+        DRAIN, args=[list(record_ids)], queue=queue, countdown=countdown_s, retry=False, ignore_result=True
+    )
+
+
+class Wakeups:
+    """Publishes wake-ups, each record once while a message for it is unread. Never raises, seldom blocks."""
+
+    def __init__(
+        self,
+        redis: Redis | None,
+        send: Send = send_drain,
+        *,
+        ids_per_message: int = IDS_PER_MESSAGE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._redis = redis
+        self._send = send
+        self._ids_per_message = ids_per_message
+        self._clock = clock
+        self._away_until = 0.0
+        self._mark: Any = redis.register_script(_MARK) if redis is not None else None
+
+    def publish(self, wakes: Iterable[Wake]) -> int:
+        """Publish what is not on its way already; returns how many records were named.
+
+        Waits beyond a minute are left to the sweep. While the broker is down nothing is tried for a second.
+        """
+        groups: dict[tuple[str, float], list[int]] = defaultdict(list)
+        for wake in dict.fromkeys(wakes):
+            if wake.wait_s <= LONGEST_COUNTDOWN_S:
+                # one message for what is due in the same quarter of a second
+                groups[wake.queue, math.ceil(wake.wait_s * 4) / 4].append(wake.record_id)
+        if groups and self._clock() < self._away_until:
+            UNPUBLISHED.inc(sum(len(ids) for ids in groups.values()))
+            return 0
+        return sum(self._publish_group(queue, wait_s, ids) for (queue, wait_s), ids in groups.items())
+
+    def unmark(self, record_ids: Sequence[int]) -> None:
+        """Say that the message for these records has been read; before they are claimed."""
+        if self._redis is None or not record_ids:
+            return
+        try:
+            self._redis.unlink(*[f"{MARK}{number}" for number in record_ids])
+        except RedisError:
+            log.warning("Wake-up marks stay until they expire")
+
+    def _publish_group(self, queue: str, wait_s: float, ids: Sequence[int]) -> int:
+        fresh = list(dict.fromkeys(ids))
+        if wait_s <= 0:
+            fresh = self._unmarked(fresh)
+        published = 0
+        for start in range(0, len(fresh), self._ids_per_message):
+            part = fresh[start : start + self._ids_per_message]
+            try:
+                self._send(part, queue, wait_s + JUST_AFTER_S if wait_s > 0 else None)
+            except Exception as error:  # any client of any broker: the ledger knows what is due
+                self._away_until = self._clock() + AWAY_S
+                UNPUBLISHED.inc(len(fresh) - published)
+                log.warning("A wake-up was not published", queue=queue, error=type(error).__name__)
+                if wait_s <= 0:
+                    self.unmark(fresh[published:])
+                break
+            published += len(part)
+            PUBLISHED.labels(queue).inc(len(part))
+        return published
+
+    def _unmarked(self, ids: list[int]) -> list[int]:
+        if self._mark is None or not ids:
+            return ids
+        try:
+            fresh = self._mark(keys=[f"{MARK}{number}" for number in ids], args=[MARK_MS])
+        except RedisError:
+            return ids
+        return [ids[position - 1] for position in fresh]
+
+
+class Publisher:
+    """Publishes apart from whoever has news: a bounded set of wakes and one thread."""
+
+    def __init__(self, wakeups: Wakeups, *, most_pending: int = MOST_PENDING) -> None:
+        self._wakeups = wakeups
+        self._most_pending = most_pending
+        self._pending: dict[Wake, None] = {}
+        self._ring = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+
+    def add(self, wakes: Iterable[Wake]) -> None:
+        """Hand wake-ups over; returns at once. What does not fit is counted and left to the sweep."""
+        with self._ring:
+            for wake in wakes:
+                if len(self._pending) >= self._most_pending:
+                    UNPUBLISHED.inc()
+                else:
+                    self._pending[wake] = None
+            if self._thread is None and self._pending:
+                self._thread = threading.Thread(target=self._publish, name="publisher", daemon=True)
+                self._thread.start()
+            self._ring.notify_all()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing is pending; False when that took too long."""
+        with self._ring:
+            return self._ring.wait_for(lambda: not self._pending and not self._busy, timeout_s)
+
+    def _publish(self) -> None:
+        while True:
+            with self._ring:
+                self._busy = False
+                self._ring.notify_all()
+                self._ring.wait_for(lambda: bool(self._pending))
+                taken, self._pending, self._busy = list(self._pending), {}, True
+            try:
+                self._wakeups.publish(taken)
+            except Exception:  # without its thread every later wake-up would be lost in silence
+                log.exception("The publisher met a defect")

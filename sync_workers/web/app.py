@@ -1,0 +1,222 @@
+"""The WSGI application: four paths, no framework, any server.
+
+The ledger may be away when the process starts: then deliveries get 503 until it is back, and
+``/healthz`` still says that the process lives.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from sync_workers import logs
+from sync_workers.errors import TransientError
+from sync_workers.fleet.wakeups import Publisher, Wakeups, wake_of
+from sync_workers.ledger import inbox, partitions
+from sync_workers.ledger.inbox import Arrival, Arrived
+from sync_workers.runtime import Runtime, open_runtime
+from sync_workers.web.bodies import Environ
+from sync_workers.web.health import Health
+from sync_workers.web.metrics import CONTENT_TYPE, Exposition
+from sync_workers.web.receiver import TRY_AGAIN_S, Answer, Receiver
+from sync_workers.web.writer import GroupWriter
+
+log = logs.get(__name__)
+
+HOOKS = "/hooks/"
+OPEN_AGAIN_S = 1.0
+POOL = 3  # the writer, a quarantine and a health check at one time
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the paths need, made once the ledger has answered."""
+
+    runtime: Runtime
+    receiver: Receiver
+    writer: GroupWriter
+    publisher: Publisher
+    health: Health
+    exposition: Exposition
+
+
+def assemble(runtime: Runtime) -> Parts:
+    """Put the receiver together."""
+    publisher = Publisher(Wakeups(runtime.redis))
+    ledger = runtime.ledger
+
+    def commit(arrivals: Sequence[Arrival]) -> Sequence[Arrived]:
+        return ledger.run(lambda tx: inbox.record_arrivals(tx, list(arrivals)))
+
+    def committed(arrived: Sequence[Arrived]) -> None:
+        publisher.add([wake_of(item.record_id, item.kind) for item in arrived if item.due])
+
+    def quarantine(system: str, reason: str, body: bytes) -> None:
+        ledger.run(lambda tx: inbox.quarantine(tx, system, reason, body))
+
+    writer = GroupWriter(commit, committed)
+    systems = runtime.settings.systems
+    receiver = Receiver(
+        runtime.connectors,
+        {name: system.public_url for name, system in systems.items()},
+        frozenset({*runtime.stored, *runtime.versions}),
+        writer,
+        quarantine,
+    )
+    health = Health(
+        {"database": _database(runtime), "migrations": _migrations(runtime), "broker": _broker(runtime)}
+    )
+    return Parts(runtime, receiver, writer, publisher, health, Exposition(ledger))
+
+
+class Site:
+    """The application. Assembled at the first request that needs it, and tried again while that fails."""
+
+    def __init__(self, open_: Callable[[], Runtime] = lambda: open_runtime(pool_size=POOL)) -> None:
+        self._open = open_
+        self._guard = threading.Lock()
+        self._parts: Parts | None = None
+        self._failed_at: float | None = None
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        try:
+            if path.startswith(HOOKS):
+                return _say(start_response, self._hook(path.removeprefix(HOOKS), environ))
+            if path not in ("/healthz", "/readyz", "/metrics"):
+                return _say(start_response, Answer(404, "there is nothing here"))
+            if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+                return _say(start_response, Answer(405, "read this by GET"), allow="GET, HEAD")
+            return self._look(path, start_response)
+        except TransientError:
+            return _say(start_response, Answer(503, "the ledger is away", TRY_AGAIN_S))
+        except Exception:
+            log.exception("A request met a defect", path=path)
+            return _say(start_response, Answer(503, "something is wrong here", TRY_AGAIN_S))
+
+    def parts(self) -> Parts:
+        """Return the parts, made at the first call. Raises TransientError while the ledger is away."""
+        if self._parts is None:
+            with self._guard:
+                if self._parts is None:
+                    self._assemble()
+        assert self._parts is not None
+        return self._parts
+
+    def close(self) -> None:
+        """Store what waits and publish what it made due; for tests and orderly ends."""
+        if self._parts is not None:
+            self._parts.writer.stop()
+            self._parts.publisher.flush(2.0)
+            self._parts.runtime.dispose()
+
+    def _assemble(self) -> None:
+        # many requests wait here while the ledger is away: one of them tries, once a second
+        if self._failed_at is not None and time.monotonic() - self._failed_at < OPEN_AGAIN_S:
+            raise TransientError("the ledger is away")
+        try:
+            self._parts = assemble(self._open())
+        except Exception:
+            self._failed_at = time.monotonic()
+            raise
+
+    def _hook(self, system: str, environ: Environ) -> Answer:
+        if environ["REQUEST_METHOD"] != "POST":
+            return Answer(405, "deliveries come by POST")
+        return self.parts().receiver.take(system, environ)
+
+    def _look(self, path: str, start_response: StartResponse) -> Iterable[bytes]:
+        if path == "/healthz":
+            return _say(start_response, Answer(200, "alive"))
+        if path == "/metrics":
+            return _send(start_response, 200, CONTENT_TYPE, self.parts().exposition.page())
+        try:
+            found = self.parts().health.look()
+        except TransientError:
+            found = {"database": "failed"}
+        ready = set(found.values()) == {"ok"}
+        return _send(
+            start_response,
+            200 if ready else 503,
+            "application/json",
+            json.dumps({"ready": ready, **found}).encode(),
+        )
+
+
+def create_app() -> Site:
+    """Return the application for a WSGI server; opens nothing yet."""
+    return Site()
+
+
+def _say(start_response: StartResponse, answer: Answer, *, allow: str = "POST") -> Iterable[bytes]:
+    body = json.dumps({"message": answer.text}).encode()
+    headers = [("Allow", allow)] if answer.status == 405 else []
+    if answer.retry_after_s is not None:
+        headers.append(("Retry-After", str(answer.retry_after_s)))
+    return _send(start_response, answer.status, "application/json", body, headers)
+
+
+def _send(
+    start_response: StartResponse,
+    status: int,
+    content_type: str,
+    body: bytes,
+    headers: Sequence[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    start_response(
+        _STATUS.get(status, f"{status} Unknown"),
+        [
+            ("Content-Type", content_type),
+            ("Content-Length", str(len(body))),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cache-Control", "no-store"),
+            *headers,
+        ],
+    )
+    return [body]
+
+
+def _database(runtime: Runtime) -> Callable[[], str]:
+    def check() -> str:
+        with runtime.ledger.transaction() as tx:
+            tx.execute("SELECT 1")
+        return ""
+
+    return check
+
+
+def _migrations(runtime: Runtime) -> Callable[[], str]:
+    seen_complete = threading.Event()  # migrations are only ever added by a release, which restarts us
+
+    def check() -> str:
+        if not seen_complete.is_set():
+            with runtime.ledger.transaction() as tx:
+                applied = partitions.applied_revision(tx)
+            if applied < partitions.newest_revision():
+                return f"the schema is at {applied or 'nothing'}: run 'sync-workers migrate'"
+            seen_complete.set()
+        return ""
+
+    return check
+
+
+def _broker(runtime: Runtime) -> Callable[[], str]:
+    def check() -> str:
+        if runtime.redis is not None:
+            runtime.redis.ping()
+            return ""
+        from sync_workers.fleet.app import app
+
+        with app.connection_for_write(connect_timeout=1.0) as connection:
+            connection.ensure_connection(max_retries=1, timeout=1.0)
+        return ""
+
+    return check

@@ -1,0 +1,131 @@
+"""Limits that the whole fleet shares, on a real broker."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Lock
+
+import pytest
+from redis import Redis
+
+from sync_workers.connectors.contract import Limits
+from sync_workers.connectors.limiter import Limiter
+from sync_workers.errors import Throttled
+from sync_workers.runtime import connect_redis
+
+
+@pytest.fixture
+def redis(broker_url: str) -> Iterator[Redis]:
+    client = connect_redis(broker_url)
+    assert client is not None
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def nowhere() -> Iterator[Redis]:
+    client = connect_redis("redis://127.0.0.1:1/0")
+    assert client is not None
+    yield client
+    client.close()
+
+
+def limiter(redis: Redis | None, limits: Limits, **options: float) -> Limiter:
+    return Limiter({"erp": limits}, redis, **options)  # type: ignore[arg-type]
+
+
+def test_no_more_calls_are_in_flight_than_the_system_allows_whatever_process_makes_them(redis: Redis) -> None:
+    fleet = [limiter(redis, Limits(in_flight=3)) for _ in range(4)]
+    guard, now, most = Lock(), 0, 0
+
+    def call(number: int) -> None:
+        nonlocal now, most
+        with fleet[number % 4].slot("erp", 30):
+            with guard:
+                now += 1
+                most = max(most, now)
+            redis.ping()
+            with guard:
+                now -= 1
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(call, range(200)))
+    assert most <= 3
+
+
+def test_a_slot_that_does_not_come_free_is_throttled_and_says_when_to_come_again(redis: Redis) -> None:
+    mine, other = (limiter(redis, Limits(in_flight=1), patience_s=0.05) for _ in range(2))
+    with mine.slot("erp", 30):
+        with pytest.raises(Throttled) as caught, other.slot("erp", 30):
+            pass
+        assert caught.value.wait is not None
+    with other.slot("erp", 30):
+        pass
+
+
+def test_the_slot_of_a_process_that_died_comes_free_when_its_lease_runs_out(redis: Redis) -> None:
+    dead = limiter(redis, Limits(in_flight=1))
+    held = dead.slot("erp", 30)
+    held.__enter__()  # and never leaves, as after kill -9
+    key = "sync:limit:flight:erp"
+    (member,) = redis.zrange(key, 0, -1)
+    redis.zadd(key, {member: 1})  # its lease ended long ago
+    with limiter(redis, Limits(in_flight=1), patience_s=0.05).slot("erp", 30):
+        pass
+
+
+def test_requests_beyond_the_window_wait_or_are_throttled_with_the_windows_rest(redis: Redis) -> None:
+    one, two = (limiter(redis, Limits(requests=4, window_s=60), patience_s=0.2) for _ in range(2))
+    for each in (one, two, one, two):
+        with each.slot("erp", 30):
+            pass
+    with pytest.raises(Throttled) as caught, one.slot("erp", 30):
+        pass
+    assert caught.value.wait is not None
+    assert timedelta(seconds=30) < caught.value.wait <= timedelta(seconds=60)
+
+
+def test_without_the_broker_each_process_lives_on_its_share(nowhere: Redis) -> None:
+    alone = limiter(nowhere, Limits(in_flight=8), share=4, patience_s=0.05)
+    with alone.slot("erp", 30), alone.slot("erp", 30), pytest.raises(Throttled), alone.slot("erp", 30):
+        pass
+    with alone.slot("erp", 30):
+        pass
+
+
+def test_a_system_without_limits_asks_nobody(nowhere: Redis) -> None:
+    free = Limiter({"erp": Limits()}, nowhere)
+    with free.slot("erp", 30):
+        assert free._away_until == 0.0
+
+
+def test_work_that_must_be_alone_is_alone_in_the_fleet(redis: Redis) -> None:
+    one, two = (limiter(redis, Limits(), patience_s=0.05) for _ in range(2))
+    with one.alone("erp", "order:write", 30):
+        with pytest.raises(Throttled), two.alone("erp", "order:write", 30):
+            pass
+        with two.alone("erp", "customer:write", 30):
+            pass
+
+
+def test_a_pause_that_the_system_asked_for_holds_back_every_call(redis: Redis) -> None:
+    each = limiter(redis, Limits())
+    each.pause("erp", timedelta(seconds=30))
+    with pytest.raises(Throttled) as caught, each.slot("erp", 30):
+        pass
+    assert caught.value.wait is not None
+    assert caught.value.wait > timedelta(seconds=25)
+
+
+def test_threads_that_wait_are_all_served(redis: Redis) -> None:
+    shared, start, served = limiter(redis, Limits(in_flight=2)), Barrier(12), []
+
+    def call() -> None:
+        start.wait(10)
+        with shared.slot("erp", 30):
+            served.append(1)
+
+    with ThreadPoolExecutor(12) as pool:
+        for each in [pool.submit(call) for _ in range(12)]:
+            each.result(30)
+    assert len(served) == 12

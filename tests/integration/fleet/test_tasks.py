@@ -1,0 +1,211 @@
+"""What a task does with the ledger and the broker, and what every task promises to Celery."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sync_workers.engine.runs import Again, Drained
+from sync_workers.errors import PermanentError, SystemDown
+from sync_workers.fleet import tasks
+from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
+from sync_workers.fleet.beat import Job, jobs, once, slot_at
+from sync_workers.fleet.queues import ALL
+from sync_workers.fleet.wakeups import Wake, Wakeups, send_drain
+from sync_workers.flows import polling
+from sync_workers.ledger import heartbeats
+from sync_workers.ledger.connection import LedgerDown
+from sync_workers.ledger.inbox import Arrival, record_arrivals
+from sync_workers.runtime import Runtime
+
+NOW = datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def messages(runtime: Runtime) -> Callable[..., int]:
+    """Return a function that counts the messages waiting in a queue."""
+    assert runtime.redis is not None
+    return lambda queue="live": runtime.redis.llen(queue)  # type: ignore[union-attr]
+
+
+def rows(runtime: Runtime, sql: str) -> list[tuple[object, ...]]:
+    with runtime.ledger.transaction() as tx:
+        return tx.rows(sql)
+
+
+def test_importing_the_application_opens_no_connection_and_needs_no_environment() -> None:
+    program = (
+        "import socket\n"
+        "def refuse(*_): raise AssertionError('a connection was opened')\n"
+        "socket.socket.connect = refuse\n"
+        "import sync_workers.fleet.app, sync_workers.fleet.tasks, sync_workers.web.app\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PATH": "/usr/bin"}, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("task_acks_late", True),
+        ("task_reject_on_worker_lost", True),
+        ("worker_prefetch_multiplier", 1),
+        ("task_ignore_result", True),
+        ("accept_content", ["json"]),
+        ("task_serializer", "json"),
+        ("task_publish_retry", False),
+        ("broker_channel_error_retry", True),
+        ("worker_direct", True),
+        ("broker_connection_max_retries", None),
+    ],
+)
+def test_a_setting_that_work_depends_on_is_set(setting: str, value: object) -> None:
+    assert app.conf[setting] == value
+
+
+def test_times_stand_in_the_order_that_keeps_messages_from_running_twice(runtime: Runtime) -> None:
+    app.locate_broker()
+    options = app.conf.broker_transport_options
+    assert LONGEST_COUNTDOWN_S < app.conf.task_soft_time_limit < app.conf.task_time_limit
+    assert app.conf.task_time_limit < options["visibility_timeout"] == app.conf.visibility_timeout
+    assert options["visibility_timeout"] == app.conf.result_backend_transport_options["visibility_timeout"]
+    assert 1 < options["socket_timeout"] <= 5
+    assert app.conf.broker_pool_acquire_timeout
+
+
+def test_every_task_ignores_its_result_and_bears_a_name_of_ours() -> None:
+    app.loader.import_default_modules()
+    ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+    assert set(ours) == {
+        "sync.drain", "sync.sweep", "sync.poll", "sync.send_alerts", "sync.dead_letter", "sync.watch",
+        "sync.canary", "sync.check_contracts", "sync.check_subscriptions", "sync.reconcile", "sync.retention",
+    }  # fmt: skip
+    assert all(task.ignore_result and task.acks_late for task in ours.values())
+
+
+def test_a_drain_that_finds_the_ledger_gone_is_tried_again_with_growing_waits_and_jitter() -> None:
+    drain = app.tasks["sync.drain"]
+    assert LedgerDown in drain.autoretry_for
+    assert drain.retry_backoff
+    assert drain.retry_jitter
+    assert 0 < drain.max_retries < 20
+
+
+def test_each_job_of_the_beat_has_a_task_and_a_queue_that_a_worker_serves(runtime: Runtime) -> None:
+    found = list(jobs(runtime.settings))
+    assert {job.task for job in found} <= set(app.tasks)
+    assert {job.queue for job in found} <= set(ALL)
+    assert Job("poll:erp:order", "sync.poll", 60.0, "beat", ("erp", "order")) in found
+    assert len({job.name for job in found}) == len(found)
+
+
+def test_of_many_beats_one_does_the_work_of_a_slot(runtime: Runtime) -> None:
+    done: list[int] = []
+
+    def fire(number: int) -> object:
+        return once(runtime, "reconcile", 60, lambda: done.append(number) or True, now=NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(fire, range(8)))
+    assert len(done) == 1
+    assert results.count(True) == 1
+    assert once(runtime, "reconcile", 60, lambda: True, now=NOW + timedelta(seconds=60)) is True
+
+
+def test_work_that_failed_in_its_slot_is_not_counted_as_done(runtime: Runtime) -> None:
+    def fail() -> None:
+        raise SystemDown("away")
+
+    with pytest.raises(SystemDown):
+        once(runtime, "reconcile", 60, fail, now=NOW)
+    assert rows(runtime, "SELECT done_at FROM slots") == [(None,)]
+
+
+def test_slots_begin_where_every_beat_says_they_do() -> None:
+    assert slot_at(NOW, 2) == datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+    assert slot_at(NOW, 86400) == datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_a_record_with_an_unread_message_gets_no_second_one(runtime: Runtime, messages: Callable[..., int]) -> None:
+    one, two = Wakeups(runtime.redis), Wakeups(runtime.redis)
+    assert one.publish([Wake(1, "live"), Wake(2, "live")]) == 2
+    assert two.publish([Wake(1, "live"), Wake(2, "live"), Wake(3, "live")]) == 1
+    assert messages() == 2
+    two.unmark([1])  # a worker has read it: news from here on needs a message of its own
+    assert one.publish([Wake(1, "live")]) == 1
+
+
+def test_a_message_that_could_not_be_sent_leaves_no_mark_behind(runtime: Runtime) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionError
+
+    assert Wakeups(runtime.redis, refuse).publish([Wake(1, "live")]) == 0
+    assert Wakeups(runtime.redis).publish([Wake(1, "live")]) == 1
+
+
+def test_marks_expire_so_that_a_lost_message_costs_seconds(runtime: Runtime) -> None:
+    assert runtime.redis is not None
+    Wakeups(runtime.redis).publish([Wake(1, "live")])
+    assert 0 < runtime.redis.pttl("sync:woken:1") <= 30_000  # type: ignore[operator]
+
+
+def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
+    runtime: Runtime, messages: Callable[..., int]
+) -> None:
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(20)]
+    runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
+    assert runtime.redis is not None
+    runtime.redis.flushdb()
+    tasks.sweep()
+    assert messages() == 2, "twenty records, sixteen to a message"
+
+
+def test_a_drain_publishes_what_the_engine_wants_looked_at_again(
+    runtime: Runtime, messages: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def drained(_: Runtime, ids: list[int]) -> Drained:
+        asked.append(ids)
+        return Drained({"dead": 1}, [Again(7, "order", 0.0), Again(8, "stock", 0.0), Again(9, "order", 3600.0)])
+
+    monkeypatch.setattr(tasks.engine, "drain", drained)
+    send_drain([7], "live", None)
+    before = messages()
+    tasks.drain([7])
+    assert asked == [[7]]
+    assert (messages() - before, messages("stock"), messages("dead_letter")) == (1, 1, 1)
+
+
+def test_a_poll_that_fails_for_good_is_told_and_closed_when_it_works_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermanentError("the user may not read orders", mend="grant it")
+
+    monkeypatch.setattr(polling, "poll", refuse)
+    tasks.poll("erp", "order")
+    open_incidents = "SELECT incident FROM alerts WHERE closed_at IS NULL"
+    assert rows(runtime, open_incidents) == [("poll:erp:order",)]
+    with runtime.ledger.transaction() as tx:
+        tx.execute("DELETE FROM slots")
+    monkeypatch.setattr(polling, "poll", lambda *_: polling.Polled())
+    tasks.poll("erp", "order")
+    assert rows(runtime, open_incidents) == []
+
+
+def test_a_silent_worker_raises_one_alert_and_a_fresh_canary_closes_it(runtime: Runtime) -> None:
+    open_incidents = "SELECT incident FROM alerts WHERE closed_at IS NULL"
+    runtime.ledger.run(lambda tx: heartbeats.beat(tx, "worker@a", ["live"]))
+    with runtime.ledger.transaction() as tx:
+        tx.execute("UPDATE heartbeats SET seen_at = clock_timestamp() - interval '5 minutes'")
+    for _ in range(3):
+        tasks.watch.look(runtime)
+    assert rows(runtime, open_incidents) == [("silent worker:worker@a",)]
+    tasks.canary("worker@a", ["live"])
+    tasks.watch.look(runtime)
+    assert rows(runtime, open_incidents) == []

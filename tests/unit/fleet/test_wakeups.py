@@ -1,0 +1,81 @@
+"""Wake-ups are grouped, tried once, and never anybody's problem but the sweep's."""
+
+from collections.abc import Sequence
+
+from sync_workers.fleet.wakeups import Publisher, Wake, Wakeups, wake_of
+
+
+class Broker:
+    """Takes messages until it is told to be away."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[list[int], str, float | None]] = []
+        self.tried = 0
+        self.is_away = False
+
+    def send(self, ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
+        self.tried += 1
+        if self.is_away:
+            raise ConnectionError("refused")
+        self.sent.append((list(ids), queue, countdown_s))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_is_cut_into_messages_that_threads_can_share() -> None:
+    broker = Broker()
+    assert Wakeups(None, broker.send).publish(Wake(number, "live") for number in range(40)) == 40
+    assert [len(ids) for ids, _, _ in broker.sent] == [16, 16, 8]
+
+
+def test_each_kind_goes_to_its_own_queue_and_bulk_work_never_into_live() -> None:
+    assert wake_of(1, "order").queue == "live"
+    assert wake_of(1, "stock").queue == "stock"
+    assert wake_of(1, "order", source="replay").queue == "bulk"
+    assert wake_of(1, "stock", source="reconcile").queue == "bulk"
+
+
+def test_short_waits_travel_as_countdowns_and_long_ones_stay_in_the_ledger() -> None:
+    broker = Broker()
+    wakeups = Wakeups(None, broker.send)
+    wakeups.publish([Wake(1, "live", 2.4), Wake(2, "live", 2.45), Wake(3, "live", 61.0)])
+    ((ids, _, countdown),) = broker.sent
+    assert ids == [1, 2]
+    assert countdown is not None
+    assert 2.45 < countdown < 3
+
+
+def test_a_broker_that_is_down_is_tried_once_a_second_and_no_more() -> None:
+    broker, clock = Broker(), Clock()
+    wakeups = Wakeups(None, broker.send, clock=clock)
+    broker.is_away = True
+    assert wakeups.publish([Wake(number, "live") for number in range(100)]) == 0
+    assert wakeups.publish([Wake(1, "live")]) == 0
+    assert broker.tried == 1
+    broker.is_away = False
+    clock.now += 1.1
+    assert wakeups.publish([Wake(1, "live")]) == 1
+
+
+def test_the_publisher_names_a_record_once_however_often_it_was_handed_over() -> None:
+    broker = Broker()
+    publisher = Publisher(Wakeups(None, broker.send))
+    publisher.add([Wake(7, "live")] * 5)
+    assert publisher.flush(10)
+    assert [ids for ids, _, _ in broker.sent] == [[7]]
+
+
+def test_a_publisher_that_overflows_drops_and_lives_on() -> None:
+    broker = Broker()
+    publisher = Publisher(Wakeups(None, broker.send), most_pending=2)
+    publisher.add(Wake(number, "live") for number in range(5))
+    assert publisher.flush(10)
+    publisher.add([Wake(9, "live")])
+    assert publisher.flush(10)
+    assert broker.sent[-1][0] == [9]

@@ -1,0 +1,116 @@
+"""``sync-workers demo``: build the stage, play the story, settle, close the books, prove, report."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from sync_workers import logs
+from sync_workers.commands.demo import books, report
+from sync_workers.commands.demo.day import Day, Scenario
+from sync_workers.commands.demo.live import View, opened_view
+from sync_workers.commands.demo.report import Verdict
+from sync_workers.commands.demo.stage import Stage, build
+from sync_workers.commands.demo.working_day import SCENARIOS
+from sync_workers.commands.servers import nothing_left, only_one
+from sync_workers.errors import SyncError
+from sync_workers.ledger import counts
+
+SETTLES_WITHIN_S = 90.0
+LOOK_AGAIN_S = 0.5
+INTERRUPTED = 130
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Stay up afterwards, until Ctrl-C.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same day.")
+@click.option("--scenario", type=click.Choice(sorted(SCENARIOS)), default="day", show_default=True)
+@click.option("--list", "lists", is_flag=True, help="List the scenarios and what happens in them.")
+@click.option("--plain-output", is_flag=True, help="Plain lines instead of a live page.")
+def demo(keep: bool, seed: int, scenario: str, lists: bool, plain_output: bool) -> None:
+    """Play a working day on a real ERP (Tryton) and a simulated CRM (HubSpot), with accidents.
+
+    Exit code 0 only if every order arrived once, stock is in step and every law holds.
+    """
+    if lists:
+        for each in SCENARIOS.values():
+            click.echo(f"{each.name}: {each.title}\n" + "\n".join(f"  - {act.title}" for act in each.acts))
+        return
+    logs.configure("ERROR")
+    home = Path(os.environ.get("SYNC_HOME") or ".sync")
+    try:
+        with only_one(home, "demo"), nothing_left() as household:
+            began = time.monotonic()
+            story = SCENARIOS[scenario]
+            with opened_view([act.title for act in story.acts], plain=plain_output) as view:
+                stage = build(home, household, view.say)
+                view.watch(stage.ledger)
+                day = Day(stage, random.Random(seed), view.say)  # noqa: S311 - a story, not a secret
+                wrong = play(story, day, view)
+                view.end("waiting until the systems agree, then counting both")
+                closed = settle(day)
+                view.say("proving the laws on the ledger and in both systems")
+                proof = report.prove(stage)
+            verdict = Verdict(closed, proof, time.monotonic() - began)
+            verdict.wrong = [*wrong, *closed.wrong, *report.broken_laws(proof)]
+            report.show(day, verdict)
+            report.show_addresses(stage)
+            if keep:
+                stay()
+            else:
+                click.echo("\nAll of it is stopped now; with --keep (make demo KEEP=1) it stays up.")
+            stage.ledger.dispose()
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted; everything is stopped.")
+        sys.exit(INTERRUPTED)
+    sys.exit(0 if verdict.is_well else 1)
+
+
+def play(story: Scenario, day: Day, view: View) -> list[str]:
+    """Play every act; return what went wrong in the telling, with its act."""
+    wrong = []
+    for act in story.acts:
+        view.act(act.title)
+        try:
+            act.play(day)
+        except Exception as error:  # the books are closed all the same, and say what it led to
+            text = error.message if isinstance(error, SyncError) else f"{type(error).__name__}: {error}"
+            wrong.append(f"{act.title}: {logs.masked(text)}")
+            view.say(f"went wrong: {wrong[-1]}")
+    return wrong
+
+
+def settle(day: Day) -> books.Books:
+    """Count until everything is as promised, or the time for it is over."""
+    until = time.monotonic() + SETTLES_WITHIN_S
+    while True:
+        while not is_quiet(day.stage) and time.monotonic() < until:
+            time.sleep(LOOK_AGAIN_S)
+        closed = books.close(day)
+        if not closed.wrong or time.monotonic() >= until:
+            return closed
+        time.sleep(2 * LOOK_AGAIN_S)
+
+
+def is_quiet(stage: Stage) -> bool:
+    """Tell whether nobody has anything to do right now; what is held or dead waits for a person."""
+    if stage.crm.undelivered():
+        return False
+    with stage.ledger.transaction() as tx:
+        records = counts.status(tx)["records"]
+    return not records["due"] and not records["at_work"]
+
+
+def stay() -> None:
+    """Stay up until Ctrl-C or SIGTERM."""
+    click.echo("\nCtrl-C stops everything.")
+    try:
+        signal.pause()
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("\nStopping.")

@@ -1,0 +1,73 @@
+"""The configuration folder of the demo's company: its two systems, and the starter sheets with its units."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from sync_workers.commands.init import sheets
+
+POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10}
+# What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
+UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece"))
+SYSTEMS = """\
+# Written by 'sync-workers demo' for its own company; a configuration of yours comes from 'sync-workers init'.
+[systems.crm]
+platform = "hubspot"
+base_url = {crm_url}
+token = "env:DEMO_CRM_TOKEN"
+webhook_secret = "env:DEMO_CRM_WEBHOOK_SECRET"
+app_id = "env:DEMO_CRM_APP_ID"
+developer_key = "env:DEMO_CRM_DEVELOPER_KEY"
+public_url = {public_url}
+won_stages = ["closedwon"]
+
+[systems.crm.limits]
+requests = 1400
+window_s = 10
+in_flight = 8
+
+[systems.erp]
+platform = "tryton"
+base_url = {erp_url}
+database = {database}
+user = {user}
+password = "env:DEMO_ERP_PASSWORD"
+warehouse = {warehouse}
+
+[systems.erp.poll]
+{poll}
+
+[systems.erp.limits]
+in_flight = 4
+"""
+
+
+def write_configuration(folder: Path, **values: str) -> None:
+    """Write ``systems.toml`` and the sheets. ``values`` are the names in braces above."""
+    quoted = {name: json.dumps(value) for name, value in values.items()}
+    poll = "\n".join(f"{kind} = {seconds}" for kind, seconds in POLL_S.items())
+    pages = {"systems.toml": SYSTEMS.format(**quoted, poll=poll)}
+    pages |= {name: _with_units(text) for name, text in sheets().items()}
+    for name, text in pages.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def write_environment(file: Path, environ: Mapping[str, str]) -> None:
+    """Leave what another terminal needs to use the commands on this demo; it holds passwords."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        opened.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
+
+
+def _with_units(text: str) -> str:
+    """Add this company's boxes to a sheet that names units."""
+    for system in ("crm", "erp"):
+        rows = [f'"{word if system == "crm" else symbol}" = "{holds}"\n' for word, symbol, holds in UNITS]
+        text = text.replace(f"[units.{system}]\n", f"[units.{system}]\n" + "".join(rows))
+    return text

@@ -1,0 +1,122 @@
+"""Customers in step: the first load, edits on either side, merges, and what is no customer at all."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from sync_workers.sandbox.tryton import catalogue, warehouse
+from tests.acceptance.distributor import Distributor, line, money
+
+pytestmark = pytest.mark.tryton
+
+
+@pytest.fixture(scope="module")
+def loaded(distributor: Distributor) -> Distributor:
+    distributor.settle()
+    return distributor
+
+
+def test_the_first_load_brings_every_customer_of_the_erp_and_nobody_else(loaded: Distributor) -> None:
+    companies = loaded.companies()
+    assert set(companies) == {customer.code for customer in catalogue.customers()}
+    assert not loaded.held()
+    assert not loaded.letters()
+
+
+def test_a_second_look_at_everything_writes_nothing(loaded: Distributor) -> None:
+    loaded.look_at_everything()
+    with loaded.written() as writes:
+        loaded.settle()
+    assert writes == {"crm": 0, "erp": 0}
+
+
+def test_what_the_sales_rep_corrects_reaches_the_erp_and_does_not_come_back(loaded: Distributor) -> None:
+    company = loaded.company("C1002")
+    with loaded.written() as writes:
+        loaded.crm.person(7).edit("companies", company["id"], {"phone": "+1 312 555 7002", "zip": "45404"})
+        loaded.settle()
+        loaded.settle()
+    (party,) = loaded.parties("O'Neill Hydraulics")
+    assert "".join(filter(str.isdigit, party["phone"])) == "13125557002"
+    assert writes == {"crm": 0, "erp": 1}
+    assert not loaded.overrules("customer", company["id"])
+
+
+def test_a_field_of_the_crm_that_is_edited_in_the_erp_is_put_back_and_recorded(loaded: Distributor) -> None:
+    company = loaded.company("C1003")
+    warehouse.edit_party(loaded.clerk, "C1003", name="Typed at the wrong screen")
+    with loaded.written() as writes:
+        loaded.settle()
+    assert len(loaded.parties("Müller Antriebstechnik GmbH")) == 1
+    assert loaded.overrules("customer", company["id"]) == [("name", "erp", "owner crm")]
+    assert writes == {"crm": 0, "erp": 1}
+
+
+def test_a_field_of_the_erp_that_is_typed_into_the_crm_is_put_back_and_recorded(loaded: Distributor) -> None:
+    company = loaded.company("C1019")
+    loaded.crm.person(7).edit("companies", company["id"], {"credit_limit": "1000000"})
+    with loaded.written() as writes:
+        loaded.settle()
+    assert loaded.company("C1019")["properties"]["credit_limit"] == "500.00"
+    assert loaded.overrules("customer", company["id"]) == [("credit_limit", "crm", "owner erp")]
+    assert writes == {"crm": 1, "erp": 0}
+
+
+def test_a_limit_that_finance_grants_is_seen_by_sales(loaded: Distributor) -> None:
+    warehouse.set_credit_limit(loaded.clerk, "C1004", Decimal("7500"))
+    loaded.settle()
+    assert money(loaded.company("C1004")["properties"]["credit_limit"]) == 7500
+
+
+def test_suppliers_and_the_company_itself_are_no_customers(loaded: Distributor) -> None:
+    known = set(loaded.companies())
+    (category,) = loaded.clerk.create("party.category", {"name": "Suppliers"})
+    loaded.clerk.create("party.party", {"name": "Bearing Works", "code": "S1",
+                                        "categories": [["add", [category]]]})  # fmt: skip
+    loaded.settle()
+    assert set(loaded.companies()) == known
+
+
+def test_a_new_party_of_the_erp_becomes_a_company_with_its_number(loaded: Distributor) -> None:
+    loaded.clerk.create("party.party", {"name": "Counter Sale Ltd.", "code": "C2001"})
+    loaded.settle()
+    assert loaded.company("C2001")["properties"]["name"] == "Counter Sale Ltd."
+
+
+def test_a_company_that_is_merged_in_the_crm_stays_one_party(loaded: Distributor) -> None:
+    """A rep enters a customer a second time, notices, and merges the two before anybody looked (R5)."""
+    rep = loaded.crm.person(7)
+    first = loaded.new_company(name="Twice Entered Inc.")
+    deal = loaded.win(first, [line("BRG-6204-2RS", "1", "6.73")])
+    loaded.settle()
+    (party,) = loaded.parties("Twice Entered Inc.")
+    second = loaded.new_company(name="Twice Entered, Inc.")
+    merged = str(rep.merge("companies", first, second)["id"])
+    assert merged not in (first, second)
+    rep.edit("companies", merged, {"name": "Once Entered Inc."})
+    loaded.settle()
+    again = loaded.win(merged, [line("BRG-6204-2RS", "2", "6.73")])
+    loaded.settle()
+    assert [one["id"] for one in loaded.parties("Once Entered Inc.")] == [party["id"]]
+    assert not loaded.parties("Twice Entered, Inc.")
+    assert loaded.sale(deal)["party"] == loaded.sale(again)["party"] == party["id"]
+    assert loaded.record("customer", first) == loaded.record("customer", merged)
+    assert not loaded.held()
+
+
+def test_a_merge_of_two_companies_with_a_party_each_is_left_to_a_person(loaded: Distributor) -> None:
+    rep = loaded.crm.person(7)
+    first, second = loaded.new_company(name="North Yard Co."), loaded.new_company(name="South Yard Co.")
+    loaded.settle()
+    assert len(loaded.parties("North Yard Co.")) == len(loaded.parties("South Yard Co.")) == 1
+    parties = len(loaded.clerk.find("party.party", []))
+    merged = str(rep.merge("companies", first, second)["id"])
+    loaded.settle()
+    assert "duplicate" in [code for _, _, code, _ in loaded.held()], merged
+    assert len(loaded.clerk.find("party.party", [])) == parties
+
+
+def test_at_the_end_every_law_holds_in_the_ledger_and_in_both_systems(loaded: Distributor) -> None:
+    assert loaded.broken_laws() == []

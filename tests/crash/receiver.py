@@ -1,0 +1,64 @@
+"""The receiver as the Procfile starts it, killing itself and its server once, right after one step.
+
+``python -m tests.crash.receiver``: ``RECEIVER_DIES_AFTER`` names the step, ``RECEIVER_MARKER`` a file that
+says that it has happened. Nothing in the product knows of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sync_workers.connectors.plain.connector import PlainConnector
+from sync_workers.fleet import wakeups
+from sync_workers.ledger import deliveries, inbox
+from sync_workers.web import __main__ as web
+from sync_workers.web import writer
+from sync_workers.web.app import Site, create_app
+
+PLACES: dict[str, tuple[Any, str]] = {
+    "verify": (PlainConnector, "verify"),
+    "events": (PlainConnector, "events"),
+    "key": (deliveries, "note"),
+    "record": (inbox, "find_or_create"),
+    "mark": (inbox, "_raise_asked"),
+    "insert": (inbox, "_insert"),
+    "commit": (writer.GroupWriter, "store"),
+    "publish": (wakeups.Wakeups, "publish"),
+}
+
+
+def arm(step: str, marker: Path) -> None:
+    owner, name = PLACES[step]
+    real: Callable[..., Any] = getattr(owner, name)
+
+    def wrapped(*given: Any, **named: Any) -> Any:
+        result = real(*given, **named)
+        if not marker.exists():
+            marker.touch()
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def create_armed_app() -> Site:
+    arm(os.environ["RECEIVER_DIES_AFTER"], Path(os.environ["RECEIVER_MARKER"]))
+    return create_app()
+
+
+def main() -> None:
+    real = web.Granian
+
+    def armed(target: str, **options: Any) -> Any:
+        return real("tests.crash.receiver:create_armed_app", **options)
+
+    web.Granian = armed  # type: ignore[assignment, misc]
+    web.main()
+
+
+if __name__ == "__main__":
+    main()

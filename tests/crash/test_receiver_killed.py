@@ -1,0 +1,97 @@
+"""The receiver killed after each of its steps while a sender keeps trying (steps 1 to 4), and step 14 of the worker."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sync_workers.ledger import modes
+from tests.crash.receiver import PLACES
+from tests.crash.workers import assert_the_laws_hold, start_worker
+from tests.fleets import running, send_hooks_to, wait_for
+from tests.integration.engine.laws import assert_all_laws_hold, hurry, hurry_until_quiet
+from tests.world import World, make_world
+
+
+@pytest.fixture
+def world(tmp_path: Path, database_url: str, broker_url: str) -> Iterator[World]:
+    with make_world(tmp_path, database_url, broker_url=broker_url) as made:
+        yield made
+
+
+@pytest.mark.parametrize("step", PLACES)
+def test_a_receiver_killed_after(step: str, world: World, tmp_path: Path) -> None:
+    marker = tmp_path / "died"
+    environ = {**world.environ, "RECEIVER_DIES_AFTER": step, "RECEIVER_MARKER": str(marker)}
+    with running(environ, tmp_path / "fleet", "web", web_command="python -m tests.crash.receiver") as fleet:
+        send_hooks_to(world, fleet)
+        deals = [world.place_order(po_number=f"PO-{number}") for number in range(3)]
+        assert world.crm.hooks.wait_until_sent(60), "the sender was never told that it was taken"
+        wait_for(marker.exists)
+        accepted = {answer["status"] for answer in world.crm.hooks.delivered}
+        assert accepted <= {0, 202, 503}, "never a 4xx: it makes a sender give up"
+
+        promised = world.rows("SELECT external_id FROM events WHERE system = 'crm' ORDER BY external_id")
+        assert promised == [(deal,) for deal in sorted(deals)]
+        due = world.rows("SELECT count(*) FROM records WHERE due_at <= clock_timestamp()")
+        assert due == [(3,)], "an event without its mark is never looked at"
+        world.crm.hooks.url = world.erp.hooks.url = ""
+    world.settle()
+
+    assert world.crm.hooks.failed == 0
+    assert_the_laws_hold(world, orders=3)
+    assert_all_laws_hold(world.runtime)
+
+
+def refuse_the_part(world: World) -> Callable[[], Any]:
+    world.erp.rules("order", refused={"status": ["nonsense"]})
+    return lambda: world.erp.rules("order", refused={})
+
+
+def switch_off(world: World) -> Callable[[], Any]:
+    modes.switch(world.ledger, "order", "erp", "off", "a person")
+    return lambda: modes.switch(world.ledger, "order", "erp", "live", "a person")
+
+
+def go_away(world: World) -> Callable[[], Any]:
+    world.erp.refuse()
+    return world.erp.accept
+
+
+@pytest.mark.parametrize("step", ["settle", "settled"])
+@pytest.mark.parametrize(("trouble", "state"), [
+    pytest.param(refuse_the_part, "dead", id="dead"),
+    pytest.param(switch_off, "held", id="held"),
+    pytest.param(go_away, "open", id="due later"),
+])
+def test_a_worker_killed_while_it_stores_a_failure(
+    step: str, trouble: Callable[[World], Callable[[], Any]], state: str, world: World
+) -> None:
+    mend = trouble(world)
+    deal = world.place_order(status="nonsense" if state == "dead" else "new")
+    record = world.tell("crm", "order", deal)
+
+    assert start_worker(world, step, record).wait(60) == -signal.SIGKILL
+    [(now, letters, alerts)] = world.rows(
+        "SELECT state, (SELECT count(*) FROM dead_letters), (SELECT count(*) FROM alerts) FROM records")
+    reached = step == "settled"
+    assert now == (state if reached else "open")
+    assert (letters, alerts) == ((1, 1) if reached and state == "dead" else (0, 0)), "all in one transaction"
+    if not reached:
+        wait_for(lambda: world.rows("SELECT id FROM records WHERE lease_until < clock_timestamp()"))
+        world.work(record) if state == "open" else world.settle()
+        assert world.rows("SELECT state FROM records") == [(state,)]
+
+    mend()
+    if state == "dead":
+        world.crm.edit("order", deal, {"status": "sense"})
+        world.tell("crm", "order", deal)
+    hurry(world)
+    hurry_until_quiet(world)
+    assert len(world.orders()) == 1
+    assert_the_laws_hold(world, orders=1)
+    assert_all_laws_hold(world.runtime)

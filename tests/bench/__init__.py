@@ -1,0 +1,1 @@
+"""What ``sync-workers bench`` measures, how, and against whom. Nothing of the product imports this."""

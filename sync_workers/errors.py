@@ -58,13 +58,17 @@ class Hold(SyncError):
     """A business state with a reason and a release path, not a failure.
 
     ``code`` is stable and short (``credit_hold``, ``totals_differ``, ``conflict`` ...);
-    ``recheck`` is how soon to look again by ourselves, None when only news can release it.
+    ``recheck`` is how soon to look again by ourselves, None when only news can release it. ``tell``: no field
+    shows it to whoever entered the record, so a note does.
     """
 
-    def __init__(self, code: str, message: str, *, mend: str = "", recheck: timedelta | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, mend: str = "", recheck: timedelta | None = None, tell: bool = False
+    ) -> None:
         super().__init__(message, mend=mend)
         self.code = code
         self.recheck = recheck
+        self.tell = tell
 
 
 class PermanentError(SyncError):

@@ -216,12 +216,20 @@ def active_sheets(settings: Settings, ledger: Ledger) -> dict[str, Sheet]:
 
 def build_connectors(settings: Settings, sheets: Mapping[str, Sheet]) -> dict[str, Connector]:
     """Return a connector for each configured system, told which native paths the sheets use."""
-    return {name: registry.build(system, paths_of(sheets, name)) for name, system in settings.systems.items()}
+    return {
+        name: registry.build(system, paths_of(sheets, name), objects_of(sheets, name))
+        for name, system in settings.systems.items()
+    }
 
 
 def paths_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, Sequence[str]]:
     """Return the native paths that the sheets use in one system, by kind."""
     return {kind: sheet.paths(system) for kind, sheet in sheets.items() if system in sheet.systems}
+
+
+def objects_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, str]:
+    """Return what the kinds live in there, for those whose sheet says so."""
+    return {kind: sheet.objects[system] for kind, sheet in sheets.items() if system in sheet.objects}
 
 
 def _versions(tx: Any) -> dict[str, int]:

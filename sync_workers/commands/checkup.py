@@ -24,7 +24,7 @@ from sync_workers.connectors.contract import Connector, FieldType, Finding
 from sync_workers.domain.mapping import Sheet
 from sync_workers.errors import SettingsError, SyncError
 from sync_workers.ledger.migrate import pending
-from sync_workers.runtime import MAPPINGS_FOLDER, connect_redis, paths_of, read_services
+from sync_workers.runtime import MAPPINGS_FOLDER, connect_redis, objects_of, paths_of, read_services
 from sync_workers.settings import FROM_ENVIRONMENT, SYSTEMS_FILE, Settings
 
 CONNECT_S = 3.0
@@ -160,7 +160,7 @@ def flows_of(settings: Settings, sheets: Mapping[str, Sheet]) -> list[dict[str, 
         for name in sheet.systems:
             if name not in settings.systems:
                 continue
-            connector = registry.build(settings.systems[name], paths_of(sheets, name))
+            connector = registry.build(settings.systems[name], paths_of(sheets, name), objects_of(sheets, name))
             traits = connector.traits(kind)
             born = [one for one in sheet.created_by if one != name]
             flows.append({
@@ -219,7 +219,7 @@ def _check_platforms(settings: Settings, sheets: Mapping[str, Sheet]) -> Section
     section = Section("Systems")
     for name, system in settings.systems.items():
         try:
-            registry.build(system, paths_of(sheets, name))
+            registry.build(system, paths_of(sheets, name), objects_of(sheets, name))
         except SyncError as error:
             section.findings.append(_finding(error))
         else:
@@ -232,7 +232,7 @@ def _examine(
 ) -> tuple[Section, dict[str, dict[str, FieldType]]]:
     section, described = Section(name), {}
     try:
-        connector = registry.build(settings.systems[name], paths_of(sheets, name))
+        connector = registry.build(settings.systems[name], paths_of(sheets, name), objects_of(sheets, name))
         section.findings += connector.examine(paths_of(sheets, name), fix=fix)
         described = _describe(connector, sheets, name)
     except SyncError as error:

@@ -7,8 +7,14 @@ from typing import Any
 import click
 from rich.console import Console
 
+from sync_workers import logs
 from sync_workers.commands import output
-from sync_workers.ledger import counts
+from sync_workers.errors import SettingsError
+from sync_workers.ledger import cash, counts
+from sync_workers.runtime import stored_sheets
+from sync_workers.settings import Settings
+
+log = logs.get(__name__)
 
 LATE_S = 300.0
 
@@ -24,11 +30,24 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """
     with output.opened_ledger() as ledger, ledger.transaction() as tx:
         found = counts.status(tx)
+        found["held_worth"] = cash.held_worth(tx, _worth())
+        found["invoice_lag"] = cash.invoice_lag(tx)
     if as_json:
         output.print_json(found)
     else:
         _show(output.console(), found)
     ctx.exit(1 if needs_a_person(found) else 0)
+
+
+def _worth() -> dict[str, str]:
+    """Return the money field of each kind whose sheet names one; without readable sheets nothing is valued."""
+    try:
+        sheets = stored_sheets(Settings.load())
+    except SettingsError as error:
+        log.info("Held records are not valued", reason=error.message)
+        return {}
+    newest = [versions[max(versions)] for versions in sheets.values()]
+    return {sheet.kind: sheet.worth for sheet in newest if sheet.worth}
 
 
 def needs_a_person(found: dict[str, Any]) -> bool:
@@ -59,6 +78,13 @@ def _show(console: Console, found: dict[str, Any]) -> None:
         for hold in found["holds"]:
             output.row(holds, hold["count"], hold["kind"], hold["code"], output.since(hold["since"]), hold["mend"])
         output.show(console, holds)
+    for worth in found["held_worth"]:
+        amount = f"{worth['amount']} {worth['currency']}" if worth["currency"] else "an unknown amount"
+        console.print(f"{worth['count']} held {worth['kind']}s ({worth['code']}) are worth {amount}")
+    lag = found["invoice_lag"]
+    if lag["count"]:
+        console.print(f"{lag['count']} invoices within a day: median {output.seconds(lag['median_s'])} after their"
+                      f" shipment, worst {output.seconds(lag['worst_s'])}")
     alerts = found["alerts"]
     if alerts["list"]:
         listed = output.table("alert", "times", "since", "told", "incident")

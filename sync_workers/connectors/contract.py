@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from sync_workers.domain.native import Fields as Fields
@@ -19,6 +20,8 @@ from sync_workers.domain.native import ListChange as ListChange
 from sync_workers.domain.systems import Limits as Limits
 from sync_workers.domain.systems import SystemSettings as SystemSettings
 from sync_workers.errors import SyncError
+
+NO_OBJECTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class NativeWrite:
     ``reference`` is our own reference (design, "The idempotency key"): on create it is stored in the
     field ``reference_path``; connectors of variant T1 create or upsert by it.
     ``version`` is the precondition, where the traits say that the platform has one.
-    ``action`` names a step (``quote``, ``confirm``) and then ``fields`` is empty.
+    ``action`` names a step (``quote``, ``confirm``) and then ``fields`` is empty. ``note`` is put on the record for
+    the people there, once however often the call is made; where the traits say that notes can be left.
     ``budget_s`` is wall time for everything that the call does.
     """
 
@@ -95,6 +99,7 @@ class NativeWrite:
     version: str | None = None
     action: str = ""
     budget_s: float = 30.0
+    note: str = ""
 
 
 class Variant(StrEnum):
@@ -113,7 +118,8 @@ class Traits:
     ``find_lag`` is F (how late ``find`` may be), ``busy_after`` is P (how long the system may go on
     after we gave up). ``counts_versions``: ``version`` is a counter, so a newer payload may stand in
     for a read. ``preconditions``: ``write`` honours ``version``. ``batch`` is what one ``write_many`` takes.
-    ``returns_whole``: ``write`` answers with the record as stored, so no read-back is needed.
+    ``returns_whole``: ``write`` answers with the record as stored, so no read-back is needed. ``notes``: people
+    can be left a note on the record, with a write or by the action ``note``.
     """
 
     variant: Variant
@@ -124,6 +130,7 @@ class Traits:
     batch: int = 1
     serial: tuple[str, ...] = ()  # steps that must not run side by side anywhere in the fleet
     returns_whole: bool = True
+    notes: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,16 @@ PLATFORMS: Mapping[str, str] = {
 }
 
 
-def build(settings: SystemSettings, paths: Mapping[str, Sequence[str]]) -> Connector:
-    """Return the connector of one system. ``paths``: the native paths in use, by kind.
+def build(
+    settings: SystemSettings, paths: Mapping[str, Sequence[str]], objects: Mapping[str, str] | None = None
+) -> Connector:
+    """Return the connector of one system. ``paths``: the native paths in use, by kind; ``objects``: what a kind
+    lives in there, where the platform leaves a choice.
 
     Opens no connection. SettingsError for an unknown platform or a missing option.
     """
     module, _, name = _place(settings.platform, settings.name).partition(":")
-    connector: Connector = getattr(import_module(module), name)(settings, paths)
+    connector: Connector = getattr(import_module(module), name)(settings, paths, objects or {})
     return connector
 
 

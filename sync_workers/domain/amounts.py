@@ -51,6 +51,11 @@ CURRENCY_DIGITS = {
 }
 
 
+def digits_of(currency: str) -> int:
+    """Return how many digits a currency's amounts have behind the point."""
+    return CURRENCY_DIGITS.get(currency.upper(), 2)
+
+
 @dataclass(frozen=True)
 class Number(Converter):
     """A decimal; ``digits`` None keeps all that there are."""
@@ -107,7 +112,7 @@ class Money(Converter):
         if not isinstance(code, str) or len(code) != 3:
             mend = f"fill the field {self.currency!r} with a currency code such as EUR"
             raise Unconvertible("is money without a currency", mend)
-        return CURRENCY_DIGITS.get(code.upper(), 2)
+        return digits_of(code)
 
 
 @dataclass(frozen=True)
@@ -169,16 +174,21 @@ class Quantity(Converter):
     per_unit: bool = False
 
     def read(self, native: Any, spot: Spot) -> Scalar:
-        found = number(native)
-        name = look(spot.native, self.unit) if self.unit else None
-        if self.units is not None and name not in (None, ""):
-            factor = self.units.factor(str(name).strip())
-            found = _exact(Fraction(found) / factor if self.per_unit else Fraction(found) * factor)
-        return rounded(found, self.digits, self.rounding)
+        return self._times(number(native), self._factor(spot))
 
     def write(self, value: Any, spot: Spot) -> Any:
-        # Unit writes the native unit whose factor is one, so the number goes over as it is.
-        return rounded(number(value), self.digits, self.rounding)
+        # A new item gets the native unit whose factor is one; one that is there keeps the unit it has.
+        return self._times(number(value), 1 / self._factor(spot))
+
+    def _factor(self, spot: Spot) -> Fraction:
+        name = look(spot.native, self.unit) if self.unit else None
+        if self.units is None or name in (None, ""):
+            return Fraction(1)
+        factor = self.units.factor(str(name).strip())
+        return 1 / factor if self.per_unit else factor
+
+    def _times(self, value: Decimal, factor: Fraction) -> Decimal:
+        return rounded(value if factor == 1 else _exact(Fraction(value) * factor), self.digits, self.rounding)
 
 
 def number(value: Any) -> Decimal:

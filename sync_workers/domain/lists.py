@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sync_workers.domain.converters import Spot
+from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
 from sync_workers.domain.records import Conflict, Items, Overrule, Ref, Scalar, Value, Values, View
 from sync_workers.domain.rules import Look, Move, Side, Verdict, choose, decide
@@ -40,6 +41,7 @@ class ListMerge:
     refs: Mapping[str, Ref]
     origin: str
     settled: Values
+    lock: Lock | None = None
 
     def plan(self, newborn: Collection[str]) -> ListPlan | None:
         """Decide the list; ``newborn`` are the systems that will get the record by a create."""
@@ -66,6 +68,8 @@ class ListMerge:
     def _membership(self, present: Mapping[str, Items]) -> tuple[list[str], str, str, bool]:
         """Return the item keys in order, the system that decided them ("": all), the rule, if it binds."""
         owner = self.origin if self.rows.owner == ORIGIN else self.rows.owner
+        if self.lock is not None and self.lock.system in present and owner != self.lock.system:
+            return list(present[self.lock.system]), self.lock.system, f"locked, {self.lock.why}", True
         if owner == SHARED:
             return self._shared_keys(present), "", "shared", True
         if owner in present and owner != ONCE:
@@ -98,7 +102,7 @@ class ListMerge:
                 for system, items in present.items()
                 if key in items and system in rule.places
             }
-            verdict = decide(rule, sides, origin=self.origin, look=self._look(rule, key, known))
+            verdict = decide(rule, sides, origin=self.origin, look=self._look(rule, key, known), lock=self.lock)
             if verdict is None:
                 continue
             verdicts[rule.name] = verdict
@@ -127,18 +131,23 @@ class ListMerge:
             if key in items:
                 wanted[key] = self._edited(system, key, items[key], verdicts[key], plan)
                 continue
-            wanted[key] = self._new_item(system, plan.items[key])
+            wanted[key] = self._new_item(system, plan.items[key] | self._kept(held.get(key, {})))
             if key in held:  # taken out where it was not theirs to take out
-                plan.overrules.append(
-                    Overrule(self._named(key), system, None, source, {key: wanted[key]}, plan.rule)
-                )
+                plan.overrules.append(self._overrule(system, key, None, source, {key: wanted[key]}, plan))
         for key in items:
             if key not in wanted and key not in held and source:
-                plan.overrules.append(
-                    Overrule(self._named(key), system, {key: items[key]}, source, None, plan.rule)
-                )
+                plan.overrules.append(self._overrule(system, key, {key: items[key]}, source, None, plan))
         if wanted != items:
             plan.wanted[system] = wanted
+
+    def _kept(self, held: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """An item that comes back under a lock comes back as it was shown there, not as it is kept elsewhere."""
+        return {name: value for name, value in held.items() if value is not None} if self.lock else {}
+
+    def _overrule(
+        self, system: str, key: str, lost: Value, winner: str, won: Value, plan: ListPlan
+    ) -> Overrule:
+        return Overrule(self._named(key), system, lost, winner, won, plan.rule, locked=self.lock is not None)
 
     def _edited(
         self,
@@ -159,7 +168,7 @@ class ListMerge:
                 plan.left.add(system)
             if move is not Move.CHANGE:
                 continue
-            wanted[name] = _scalar(verdict.value)
+            wanted[name] = _scalar(verdict.owed(side))
             if side.moved:
                 plan.overrules.append(
                     Overrule(
@@ -167,18 +176,19 @@ class ListMerge:
                         system,
                         side.present,
                         verdict.winner,
-                        verdict.value,
+                        wanted[name],
                         verdict.rule,
+                        verdict.locked,
                     )
                 )
         return wanted
 
     def _new_item(self, system: str, item: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        """Return what an item added to ``system`` starts with."""
+        """Return what an item added to ``system`` starts with; under a lock the owner is given its own fields back."""
         return {
             rule.name: item[rule.name]
             for rule in self.rows.fields
-            if rule.born_in(system) and item.get(rule.name) is not None
+            if (rule.born_in(system) or (self.lock and rule.has_room_in(system))) and item.get(rule.name) is not None
         }
 
     def _side(self, system: str, key: str, name: str, item: Mapping[str, Scalar]) -> Side:

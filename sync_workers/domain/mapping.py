@@ -12,7 +12,7 @@ from functools import cached_property
 
 from sync_workers.domain.converters import Converter
 from sync_workers.domain.native import plain
-from sync_workers.domain.records import Scalar
+from sync_workers.domain.records import Scalar, Value
 
 ORIGIN = "origin"
 ONCE = "once"
@@ -23,6 +23,7 @@ OWNER_WORDS = (ORIGIN, ONCE, SHARED, DERIVED)
 NEWEST = "newest"
 ASK = "ask"
 PREFER_WORDS = (NEWEST, ASK)
+LEAVE = "leave"
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,28 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A canonical field that must hold one of ``values``."""
+
+    field: str
+    values: tuple[Scalar, ...]
+
+    def holds(self, values: Mapping[str, Value]) -> bool:
+        """Compare by type too: True is 1 in Python, but not in a sheet."""
+        found = values.get(self.field)
+        return any(type(found) is type(value) and found == value for value in self.values)
+
+
+@dataclass(frozen=True)
 class FieldRule:
     """One canonical field.
 
     ``owner`` is a system or one of ``OWNER_WORDS``; ``prefer`` decides a ``shared`` field that moved
     on several sides; ``derived`` fields are computed by ``by`` from ``sources``. ``at_birth``: a
     record born elsewhere brings its value along when it is created in the field's owner; without
-    it nothing is ever written to the owner.
+    it nothing is ever written to the owner. ``when_blank`` "leave": a blank in the owner says nothing.
+    ``locked_when``: while all of it holds in the systems that own those fields, they keep this one as it
+    is and a change elsewhere is put back.
     """
 
     name: str
@@ -54,16 +70,21 @@ class FieldRule:
     by: str = ""
     required: bool = False
     at_birth: bool = False
+    when_blank: str = ""
+    locked_when: tuple[Condition, ...] = ()
 
     def writable_in(self, system: str) -> bool:
         """Whether a merge may ever write the field there (a create may do more: ``at_birth``)."""
+        return self.has_room_in(system) and self.owner != system
+
+    def has_room_in(self, system: str) -> bool:
+        """Whether the system could take the field, whoever owns it."""
         place = self.places.get(system)
-        return place is not None and not place.read_only and self.owner != system
+        return place is not None and not place.read_only
 
     def born_in(self, system: str) -> bool:
         """Whether a create in ``system`` carries the field."""
-        place = self.places.get(system)
-        return place is not None and not place.read_only and (self.owner != system or self.at_birth)
+        return self.has_room_in(system) and (self.owner != system or self.at_birth)
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,7 @@ class ListRule:
     why: str
     places: Mapping[str, ListPlace]
     fields: tuple[FieldRule, ...]
+    locked_when: tuple[Condition, ...] = ()
 
     @cached_property
     def _by_name(self) -> Mapping[str, FieldRule]:
@@ -99,18 +121,11 @@ class ListRule:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """A canonical field that must hold one of ``values``."""
-
-    field: str
-    values: tuple[Scalar, ...]
-
-
-@dataclass(frozen=True)
 class Step:
     """An action to ask a system for, once its fields are settled.
 
-    ``when`` looks at that system's own view, ``needs`` at the settled values of the record.
+    ``when`` looks at that system's own view, ``needs`` at the settled values of the record, ``was`` at what
+    the owner of each field showed when the record was last in step.
     """
 
     name: str
@@ -118,6 +133,22 @@ class Step:
     why: str
     when: tuple[Condition, ...]
     needs: tuple[Condition, ...] = ()
+    was: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """What must be right in a system before one of the steps ``before`` is asked of it.
+
+    ``quoted_by`` is the system that shows what the customer accepted; ``options`` are the check's own.
+    """
+
+    name: str
+    system: str
+    before: tuple[str, ...]
+    why: str
+    quoted_by: str
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,6 +159,9 @@ class Sheet:
     path per system of the field that stores our own reference. ``natural_keys`` are canonical fields
     reserved before a create and looked up in the target. ``extends``: the record is a facet of
     another kind's (a part's stock), its refs are that record's refs, and it is never created.
+    ``objects`` says per system what the kind lives in there, where the platform leaves a choice;
+    ``shows_archived`` are systems in which a record that is switched off still has a say; ``worth`` is the
+    money field that says what a record is worth while it is held.
     """
 
     kind: str
@@ -136,10 +170,14 @@ class Sheet:
     fields: tuple[FieldRule, ...]
     lists: tuple[ListRule, ...] = ()
     steps: tuple[Step, ...] = ()
+    checks: tuple[Check, ...] = ()
     created_when: Condition | None = None
     reference: Mapping[str, str] = dataclasses.field(default_factory=dict)
     natural_keys: tuple[str, ...] = ()
     extends: str = ""
+    objects: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shows_archived: tuple[str, ...] = ()
+    worth: str = ""
     title: str = ""
     source: str = ""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
-from sync_workers.domain.mapping import DERIVED, Condition, FieldRule, ListRule, Sheet
+from sync_workers.domain.locks import lock_of, remark
+from sync_workers.domain.mapping import DERIVED, Condition, FieldRule, ListRule, Sheet, Step
 from sync_workers.domain.records import (
     Change,
     Conflict,
@@ -106,6 +107,7 @@ class _Merge:
             self._sides(rule),
             origin=self.origin,
             look=lambda system, value: self._shown(rule, system, value),
+            lock=lock_of(self.sheet, rule, self.present) if rule.locked_when else None,
         )
 
     def _derive(self, rule: FieldRule) -> Verdict | None:
@@ -131,7 +133,7 @@ class _Merge:
         sheet = self.sheet
         if sheet.extends or self.origin not in self.present or self.origin not in sheet.created_by:
             return []
-        if sheet.created_when is not None and not self._holds(sheet.created_when, self.settled):
+        if sheet.created_when is not None and not sheet.created_when.holds(self.settled):
             return []
         return [
             system
@@ -148,12 +150,18 @@ class _Merge:
         for side in sides.values():
             if moves[side.system] is not Move.CHANGE or not self._is_live(side.system):
                 continue
-            change = Change(side.present, verdict.value, verdict.rule)
+            change = Change(side.present, verdict.owed(side), verdict.rule)
             self.changes.setdefault(side.system, {})[rule.name] = change
             if side.moved:
                 self.overrules.append(
                     Overrule(
-                        rule.name, side.system, side.present, verdict.winner, verdict.value, verdict.rule
+                        rule.name,
+                        side.system,
+                        side.present,
+                        verdict.winner,
+                        change.after,
+                        verdict.rule,
+                        verdict.locked,
                     )
                 )
         for system in newborn:
@@ -181,7 +189,8 @@ class _Merge:
             )
 
     def _apply_list(self, rows: ListRule, newborn: Collection[str]) -> None:
-        merge = ListMerge(self.sheet.kind, rows, self.present, self.refs, self.origin, self.settled)
+        lock = lock_of(self.sheet, rows, self.present) if rows.locked_when else None
+        merge = ListMerge(self.sheet.kind, rows, self.present, self.refs, self.origin, self.settled, lock)
         plan = merge.plan(newborn)
         if plan is None:
             return
@@ -210,12 +219,20 @@ class _Merge:
             if self.births.get(system) and system in newborn:
                 writes.append(Write(system, Op.CREATE, self.births[system]))
             elif self.changes.get(system):
-                writes.append(Write(system, Op.UPDATE, self.changes[system]))
+                late = [one for one in self.overrules if one.system == system and one.locked]
+                writes.append(Write(system, Op.UPDATE, self.changes[system], note=remark(late)))
             elif (step := self._next_step(system)) is not None:
-                writes.append(Write(system, Op.ACTION, action=step))
+                writes.append(Write(system, Op.ACTION, action=step.name))
+                self._keep_open(step)
         return writes
 
-    def _next_step(self, system: str) -> str | None:
+    def _keep_open(self, step: Step) -> None:
+        """What a step goes by stays a move until the step is done: a crash in between must not hide it."""
+        for condition in step.was:
+            for values in self.agreed.values():
+                values.pop(condition.field, None)
+
+    def _next_step(self, system: str) -> Step | None:
         """Return the first step of ``system`` whose conditions hold; none while a conflict is open."""
         view = self.present.get(system)
         if view is None or view.values is None or self.conflicts or not self._is_live(system):
@@ -223,11 +240,17 @@ class _Merge:
         for step in self.sheet.steps:
             if (
                 step.system == system
-                and all(self._holds(condition, view.values) for condition in step.when)
-                and all(self._holds(condition, self.settled) for condition in step.needs)
+                and all(condition.holds(view.values) for condition in step.when)
+                and all(condition.holds(self.settled) for condition in step.needs)
+                and all(self._stood(condition) for condition in step.was)
             ):
-                return step.name
+                return step
         return None
+
+    def _stood(self, condition: Condition) -> bool:
+        """Whether the field's owner showed this when the record was last in step."""
+        ref = self.refs.get(str(self.sheet.rule(condition.field).owner))
+        return ref is not None and condition.holds(ref.held)
 
     def _sides(self, rule: FieldRule) -> dict[str, Side]:
         sides = {}
@@ -255,12 +278,6 @@ class _Merge:
 
     def _is_live(self, system: str) -> bool:
         return self.live is None or system in self.live
-
-    @staticmethod
-    def _holds(condition: Condition, values: Mapping[str, Value]) -> bool:
-        # By type too: True is 1 in Python, but not in a sheet.
-        found = values.get(condition.field)
-        return any(type(found) is type(value) and found == value for value in condition.values)
 
 
 def _rank(rule: FieldRule) -> int:

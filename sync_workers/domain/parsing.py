@@ -10,14 +10,16 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn, cast
 
-from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError
 
 from sync_workers.domain.amounts import Units
+from sync_workers.domain.checks import CHECKS, LINES
 from sync_workers.domain.mapping import (
     DERIVED,
     OWNER_WORDS,
     PREFER_WORDS,
     SHARED,
+    Check,
     Condition,
     FieldRule,
     ListPlace,
@@ -29,83 +31,16 @@ from sync_workers.domain.mapping import (
 from sync_workers.domain.native import segments
 from sync_workers.domain.records import Scalar
 from sync_workers.domain.registry import DERIVATIONS, OPTIONS, build_converter
+from sync_workers.domain.shapes import (
+    CheckShape,
+    FieldShape,
+    ItemFieldShape,
+    ListShape,
+    PlaceShape,
+    SheetShape,
+    StepShape,
+)
 from sync_workers.errors import SettingsError
-
-_NAME = validate.Regexp(r"^[a-z][a-z0-9_]*$", error="must be a name in small letters, digits and underscores")
-_FILLED = validate.Length(min=1, error="must not be empty")
-
-
-class _Condition(Schema):
-    field = fields.Str(required=True)
-    is_ = fields.Raw(data_key="is")
-    in_ = fields.List(fields.Raw(), data_key="in", validate=_FILLED)
-
-
-class _Field(Schema):
-    """The known keys of one field; every other key must be a system."""
-
-    class Meta:
-        unknown = INCLUDE
-
-    name = fields.Str(required=True, validate=_NAME)
-    # A field may lack its owner or reason while a sheet is being written: `mapping check` says so.
-    owner = fields.Str(load_default="")
-    why = fields.Str(load_default="")
-    as_ = fields.Str(data_key="as", load_default="")
-    prefer = fields.Str(load_default="")
-    from_ = fields.List(fields.Str(), data_key="from", load_default=list)
-    by = fields.Str(load_default="")
-    required = fields.Bool(load_default=False)
-    at_birth = fields.Bool(load_default=False)
-
-
-class _ItemField(_Field):
-    owner = fields.Str(load_default=None, allow_none=True)
-
-
-class _List(Schema):
-    class Meta:
-        unknown = INCLUDE
-
-    name = fields.Str(required=True, validate=_NAME)
-    owner = fields.Str(load_default="")
-    why = fields.Str(load_default="")
-    key = fields.Dict(keys=fields.Str(), values=fields.Str(), required=True)
-    field = fields.List(fields.Dict(), required=True, validate=_FILLED)
-
-
-class _Step(Schema):
-    name = fields.Str(required=True, validate=_NAME)
-    system = fields.Str(required=True)
-    why = fields.Str(load_default="")
-    when = fields.Dict(keys=fields.Str(), required=True, validate=_FILLED)
-    needs = fields.Dict(keys=fields.Str(), load_default=dict)
-
-
-class _Sheet(Schema):
-    kind = fields.Str(required=True, validate=_NAME)
-    version = fields.Int(required=True, strict=True, validate=validate.Range(min=1))
-    title = fields.Str(load_default="")
-    created_by = fields.List(fields.Str(), required=True)
-    created_when = fields.Nested(_Condition)
-    extends = fields.Str(load_default="")
-    reference = fields.Dict(keys=fields.Str(), values=fields.Str(), load_default=dict)
-    natural_keys = fields.List(fields.Str(), load_default=list)
-    units = fields.Dict(
-        keys=fields.Str(), values=fields.Dict(keys=fields.Str(), values=fields.Str()), load_default=dict
-    )
-    field = fields.List(fields.Dict(), load_default=list)
-    list_ = fields.List(fields.Dict(), data_key="list", load_default=list)
-    step = fields.List(fields.Dict(), load_default=list)
-
-
-class _Place(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    path = fields.Str(required=True, validate=_FILLED)
-    as_ = fields.Str(data_key="as", load_default="")
-    read_only = fields.Bool(load_default=False)
 
 
 def parse(data: Mapping[str, Any], source: str = "sheet", systems: Iterable[str] | None = None) -> Sheet:
@@ -125,7 +60,7 @@ class _Parser:
         self.units: dict[str, Units] = {}
 
     def sheet(self, data: Mapping[str, Any]) -> Sheet:
-        shape = self._load(_Sheet(), data, "")
+        shape = self._load(SheetShape(), data, "")
         self.units = {system: self._unit_table(system, table) for system, table in shape["units"].items()}
         rules = tuple(self._field(row, f"field[{at}]") for at, row in enumerate(shape["field"]))
         lists = tuple(self._list(row, f"list[{at}]") for at, row in enumerate(shape["list_"]))
@@ -136,11 +71,15 @@ class _Parser:
             created_by=tuple(shape["created_by"]),
             created_when=self._condition(shape["created_when"]) if "created_when" in shape else None,
             extends=shape["extends"],
+            worth=shape["worth"],
+            shows_archived=tuple(shape["shows_archived"]),
+            objects=shape["object"],
             reference=shape["reference"],
             natural_keys=tuple(shape["natural_keys"]),
             fields=rules,
             lists=lists,
             steps=tuple(self._step(row, f"step[{at}]") for at, row in enumerate(shape["step"])),
+            checks=tuple(self._check(row, f"check[{at}]") for at, row in enumerate(shape["check"])),
             source=self.source,
         )
         self._check_names(sheet)
@@ -174,8 +113,8 @@ class _Parser:
 
     def _field(self, row: Mapping[str, Any], where: str, list_owner: str | None = None) -> FieldRule:
         where = f"{where} {row['name']!r}" if isinstance(row.get("name"), str) else where
-        shape = self._load(_Field() if list_owner is None else _ItemField(), row, where)
-        known = {spot.data_key or name for name, spot in _Field().fields.items()}
+        shape = self._load(FieldShape() if list_owner is None else ItemFieldShape(), row, where)
+        known = {spot.data_key or name for name, spot in FieldShape().fields.items()}
         places = {
             system: self._place(where, system, place, shape["as_"])
             for system, place in row.items()
@@ -194,6 +133,8 @@ class _Parser:
             by=shape["by"],
             required=shape["required"],
             at_birth=shape["at_birth"],
+            when_blank=shape["when_blank"],
+            locked_when=_conditions(shape["locked_when"]),
         )
         self._check_field(rule, where)
         return rule
@@ -221,7 +162,7 @@ class _Parser:
         table = {"path": place} if isinstance(place, str) else place
         if not isinstance(table, Mapping):
             self._refuse(where, system, f"must be a path or a table with a path, not {place!r}")
-        shape = self._load(_Place(), table, f"{where}: {system}")
+        shape = self._load(PlaceShape(), table, f"{where}: {system}")
         options = {key: value for key, value in table.items() if key not in ("path", "as", "read_only")}
         for option in options:
             if option not in OPTIONS:
@@ -238,16 +179,16 @@ class _Parser:
 
     def _list(self, row: Mapping[str, Any], where: str) -> ListRule:
         where = f"{where} {row['name']!r}" if isinstance(row.get("name"), str) else where
-        shape = self._load(_List(), row, where)
+        shape = self._load(ListShape(), row, where)
         places: dict[str, ListPlace] = {}
         for system, place in row.items():
-            if system in _List().fields:
+            if system in ListShape().fields:
                 continue
             self._check_system(where, system)
             table = {"path": place} if isinstance(place, str) else place
             if not isinstance(table, Mapping) or set(table) - {"path", "read_only"}:
                 self._refuse(where, system, f"must be a path or a table of path and read_only, not {place!r}")
-            loaded = self._load(_Place(), table, f"{where}: {system}")
+            loaded = self._load(PlaceShape(), table, f"{where}: {system}")
             try:
                 picks = any(step.picks for step in segments(loaded["path"]))
             except ValueError as error:
@@ -266,17 +207,34 @@ class _Parser:
             self._field(item, f"{where}: field[{at}]", list_owner=shape["owner"])
             for at, item in enumerate(shape["field"])
         )
-        return ListRule(shape["name"], shape["owner"], shape["why"].strip(), places, rules)
+        locked_when = _conditions(shape["locked_when"])
+        return ListRule(shape["name"], shape["owner"], shape["why"].strip(), places, rules, locked_when)
 
     def _step(self, row: Mapping[str, Any], where: str) -> Step:
-        shape = self._load(_Step(), row, where)
+        shape = self._load(StepShape(), row, where)
         self._check_system(where, shape["system"])
         return Step(
             name=shape["name"],
             system=shape["system"],
             why=shape["why"].strip(),
-            when=tuple(Condition(field, _options(value)) for field, value in shape["when"].items()),
-            needs=tuple(Condition(field, _options(value)) for field, value in shape["needs"].items()),
+            when=_conditions(shape["when"]),
+            needs=_conditions(shape["needs"]),
+            was=_conditions(shape["was"]),
+        )
+
+    def _check(self, row: Mapping[str, Any], where: str) -> Check:
+        shape = self._load(CheckShape(), row, where)
+        name = shape["name"]
+        if name not in CHECKS:
+            self._refuse(where, "name", f"no check is called {name!r}; there are {', '.join(CHECKS)}")
+        for system in (shape["system"], shape["quoted_by"]):
+            self._check_system(where, system)
+        options = {key: str(value) for key, value in row.items() if key not in CheckShape().fields}
+        for option in options:
+            if option not in CHECKS[name].options:
+                self._refuse(where, option, f"the check {name!r} takes no such option")
+        return Check(
+            name, shape["system"], tuple(shape["before"]), shape["why"].strip(), shape["quoted_by"], options
         )
 
     def _condition(self, shape: Mapping[str, Any]) -> Condition:
@@ -298,16 +256,42 @@ class _Parser:
         used = [("natural_keys", name) for name in sheet.natural_keys]
         used += [(f"field {rule.name!r}: from", name) for rule in sheet.fields for name in rule.sources]
         used += [("created_when", sheet.created_when.field)] if sheet.created_when else []
+        used += [("worth", sheet.worth)] if sheet.worth else []
         for step in sheet.steps:
-            used += [(f"step {step.name!r}", condition.field) for condition in (*step.when, *step.needs)]
+            conditions = (*step.when, *step.needs, *step.was)
+            used += [(f"step {step.name!r}", condition.field) for condition in conditions]
+        locks = [(rule.name, condition.field) for rule in sheet.rules for condition in rule.locked_when]
+        used += [(f"{name!r}: locked_when", field) for name, field in locks]
         for where, name in used:
             if name not in names:
                 self._refuse(where, name, "the sheet has no such field")
+        for check in sheet.checks:
+            self._check_reads(sheet, check)
+        for name, field in locks:
+            if sheet.rule(field).owner in ("", *OWNER_WORDS):
+                self._refuse(f"{name!r}: locked_when", field, "must be a field that one system owns")
+
+    def _check_reads(self, sheet: Sheet, check: Check) -> None:
+        """A check that finds no figure to compare would pass everything."""
+        kind, names = CHECKS[check.name], {rule.name for rule in sheet.fields}
+        items = {rule.name for rows in sheet.lists if rows.name == LINES for rule in rows.fields}
+        steps = {step.name for step in sheet.steps}
+        lacking = [name for name in kind.fields if name not in names]
+        lacking += [f"{LINES}.{name}" for name in kind.items if name not in items]
+        for step in check.before:
+            if step not in steps:
+                self._refuse(f"check {check.name!r}", "before", f"the sheet has no step {step!r}")
+        if lacking:
+            self._refuse(f"check {check.name!r}", "", f"needs the fields {', '.join(lacking)}")
 
     def _check_twice(self, names: list[str], where: str) -> None:
         for name in names:
             if names.count(name) > 1:
                 self._refuse(where, name, "two rules for one field")
+
+
+def _conditions(table: Mapping[str, Any]) -> tuple[Condition, ...]:
+    return tuple(Condition(field, _options(value)) for field, value in table.items())
 
 
 def _options(value: Any) -> tuple[Scalar, ...]:

@@ -68,18 +68,20 @@ class Change:
 class Write:
     """One call to make: only the changed fields, in canonical form, by field name.
 
-    ``action`` is set with ``Op.ACTION`` (a named step such as ``confirm``) and empty otherwise.
+    ``action`` is set with ``Op.ACTION`` (a named step such as ``confirm``) and empty otherwise. ``note``
+    tells the people there why something is put back.
     """
 
     system: str
     op: Op
     changes: Mapping[str, Change] = field(default_factory=dict)
     action: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Overrule:
-    """A change made where the field is not owned: it lost, and is put back."""
+    """A change made where the field is not owned, or too late (``locked``): it lost, and is put back."""
 
     field: str
     system: str
@@ -87,6 +89,7 @@ class Overrule:
     winner: str
     won: Value
     rule: str
+    locked: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -111,9 +112,28 @@ def _mail_domain(values: Sequence[Value]) -> Scalar:
     return address.rpartition("@")[2].lower() or None if "@" in address else None
 
 
+def _contents(values: Sequence[Value]) -> Scalar:
+    """Write the items of the lists as people read them, a line each: quantity, unit, part or description, amount."""
+    return "\n".join(_content(item) for value in values if isinstance(value, dict) for item in value.values()) or None
+
+
+def _content(item: Mapping[str, Scalar]) -> str:
+    words = [_short(item.get(name)) for name in ("quantity", "unit")]
+    words.append(_short(item.get("part") or item.get("description")))
+    amount = item.get("amount")
+    return " ".join(word for word in words if word) + (f": {amount}" if amount is not None else "")
+
+
+def _short(value: Scalar) -> str:
+    if value is None:
+        return ""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) and value == value.to_integral() else str(value)
+
+
 DERIVATIONS: Mapping[str, Callable[[Sequence[Value]], Scalar]] = {
     "join": _join,
     "first": _first,
     "count": _count,
+    "contents": _contents,
     "mail_domain": _mail_domain,
 }

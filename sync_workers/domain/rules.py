@@ -11,7 +11,8 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from sync_workers.domain.mapping import ASK, NEWEST, ONCE, ORIGIN, SHARED, FieldRule
+from sync_workers.domain.locks import Lock
+from sync_workers.domain.mapping import ASK, LEAVE, NEWEST, ONCE, ORIGIN, SHARED, FieldRule
 from sync_workers.domain.records import Value
 
 # What a value of one system would look like in another: (system, value) -> value.
@@ -38,7 +39,8 @@ class Verdict(NamedTuple):
     """The settled value and whose it is.
 
     ``binds`` is False when the value only serves a create: existing counterparts keep their own.
-    ``conflict``: a person must choose, nothing is settled.
+    ``conflict``: a person must choose, nothing is settled. ``locked``: it may not change any more, so a side
+    that moved is put back; ``stands``: to what it showed before, for the keeper has not moved either.
     """
 
     value: Value
@@ -46,6 +48,12 @@ class Verdict(NamedTuple):
     rule: str
     binds: bool = True
     conflict: bool = False
+    locked: bool = False
+    stands: bool = False
+
+    def owed(self, side: Side) -> Value:
+        """Return what a side has to show."""
+        return side.held if self.stands and side.has_base else self.value
 
 
 class Move(Enum):
@@ -58,14 +66,21 @@ class Move(Enum):
 
 def choose(rule: FieldRule, side: Side, verdict: Verdict, look: Look) -> Move:
     """Say whether one system must be written to show the settled value."""
-    if not verdict.binds or side.system == verdict.winner or not rule.writable_in(side.system):
+    if not verdict.binds or side.system == verdict.winner or not _may_write(rule, side.system, verdict):
         return Move.AGREE
     if _agrees(side, verdict.value, look):
         return Move.AGREE
+    if verdict.stands and side.has_base and not side.moved:
+        return Move.LEAVE
     # G2: it shows what it held, and we would send what we sent: its own way of keeping that value.
     if side.has_base and not side.moved and side.sent == verdict.value:
         return Move.LEAVE
     return Move.CHANGE
+
+
+def _may_write(rule: FieldRule, system: str, verdict: Verdict) -> bool:
+    """A lock is stronger than ownership: what is kept elsewhere is put back even into the owner."""
+    return rule.writable_in(system) or (verdict.locked and rule.has_room_in(system))
 
 
 def _agrees(side: Side, value: Value, look: Look) -> bool:
@@ -73,19 +88,34 @@ def _agrees(side: Side, value: Value, look: Look) -> bool:
     return side.present == value or look(side.system, value) == side.present
 
 
-def decide(rule: FieldRule, sides: Mapping[str, Side], *, origin: str, look: Look) -> Verdict | None:
+def decide(
+    rule: FieldRule, sides: Mapping[str, Side], *, origin: str, look: Look, lock: Lock | None = None
+) -> Verdict | None:
     """Decide one field that is not derived; None when no system shows it."""
     if not sides:
         return None
+    owner = origin if rule.owner == ORIGIN else rule.owner
+    if lock is not None and lock.system in sides and owner != lock.system:
+        keeper = sides[lock.system]
+        return Verdict(
+            keeper.present, lock.system, f"locked, {lock.why}", locked=True, stands=keeper.has_base and not keeper.moved
+        )
     if rule.owner == SHARED:
         return _share(rule, list(sides.values()), look)
-    owner = origin if rule.owner == ORIGIN else rule.owner
     if owner in sides and rule.owner != ONCE:
+        if sides[owner].present is None and rule.when_blank == LEAVE:
+            return _leave(owner, sides)
         return Verdict(sides[owner].present, owner, f"owner {owner}")
     # Nobody owns it yet, or nobody does for ever: good for a create, not for an overruling.
     birth = origin if origin in sides else next(iter(sides))
     text = "once, created from" if rule.owner == ONCE else "created from"
     return Verdict(sides[birth].present, birth, f"{text} {birth}", binds=False)
+
+
+def _leave(owner: str, sides: Mapping[str, Side]) -> Verdict:
+    """The owner has nothing to say: each side keeps what it shows, and the first that knows tells the record."""
+    known = next((side for side in sides.values() if side.present is not None), sides[owner])
+    return Verdict(known.present, known.system, f"blank in {owner}", binds=False)
 
 
 def _share(rule: FieldRule, sides: Sequence[Side], look: Look) -> Verdict:

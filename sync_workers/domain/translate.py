@@ -140,11 +140,13 @@ def write_native(
     links: Links,
     item_ids: ItemIds,
     values: Mapping[str, Value] | None = None,
+    present: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the nested native fields of one write; None clears. Lists become ``ListChange``.
 
     ``item_ids`` are the view's (or the ref's). ``values`` are the canonical values of the record
-    that do not change but are needed to convert others: an amount needs its currency.
+    that do not change but are needed to convert others: an amount needs its currency. ``present`` are the
+    native fields as the system shows them: what is edited there stays in the unit that it is in.
     """
     draft = NativeDraft(item_ids)
     after: Values = {**(values or {}), **{name: change.after for name, change in changes.items()}}
@@ -152,7 +154,7 @@ def write_native(
         rule = sheet.rule(name)
         if isinstance(rule, ListRule):
             place = rule.places[system]
-            spot = Spot(sheet.kind, name, system, links, after)
+            spot = Spot(sheet.kind, name, system, links, after, present or {})
             draft.edit(place.path, _list_edits(rule, change, spot, item_ids.get(name, {})))
         else:
             spot = Spot(sheet.kind, name, system, links, after)
@@ -163,6 +165,7 @@ def write_native(
 def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, str]) -> ListChange:
     before, after = _items(change.before), _items(change.after)
     place = rows.places[spot.system]
+    there = {str(item["id"]): item for item in look(spot.native, place.path) or () if item.get("id") is not None}
     add, edit, remove = [], [], []
     for key, item in after.items():
         old = before.get(key)
@@ -170,10 +173,16 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
         if old is not None and not names:
             continue
         draft = NativeDraft()
+        is_recounted = any(rows.field(name).places[spot.system].as_name == "unit" for name in names)
         for name in names:
             rule = rows.field(name)
             at = Spot(
-                spot.kind, f"{rows.name}[{key}].{name}", spot.system, spot.links, {**spot.values, **item}
+                spot.kind,
+                f"{rows.name}[{key}].{name}",
+                spot.system,
+                spot.links,
+                {**spot.values, **item},
+                {} if is_recounted else there.get(ids.get(key, ""), {}),
             )
             native = _write(rule, item[name], at)
             if native is not None or old is not None:

@@ -27,12 +27,14 @@ def native_write(run: Run, call: Call, connector: Connector, batch: Batch) -> Na
     views = [run.views.get(run.origin), run.views.get(write.system)]
     known = {name: value for view in views if view for name, value in (view.values or {}).items()}
     fields = write_native(run.sheet, write.system, write.changes, links=batch.links,
-                          item_ids=ref.item_ids if ref else {}, values=known)
+                          item_ids=ref.item_ids if ref else {}, values=known,
+                          present=run.natives[write.system].fields if write.system in run.natives else None)
+    traits = connector.traits(run.kind)
     return NativeWrite(
         kind=run.kind, id=ref.external_id if ref else None, fields=fields, reference=run.reference,
         reference_path=run.sheet.reference.get(write.system, ""), action=write.action,
-        version=ref.version if ref and connector.traits(run.kind).preconditions else None,
-        budget_s=batch.runtime.call_s,
+        version=ref.version if ref and traits.preconditions else None,
+        budget_s=batch.runtime.call_s, note=write.note if traits.notes else "",
     )
 
 

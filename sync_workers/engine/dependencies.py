@@ -24,7 +24,8 @@ def go_first(
     """Bring the record that ``run`` depends on into being, or park the run until somebody has.
 
     Leaves the run without call and ending when it can be planned again at once: the link now stands, or
-    it would close a circle and ``write`` creates the record without it (protocol D3).
+    it would close a circle and ``write`` creates the record without it (protocol D3). A record that hangs on
+    one which will never be created over there (an order that was entered in the ERP) is done as it is.
     Raises Hold when the dependency itself has stopped (protocol D4).
     """
     runtime = batch.runtime
@@ -45,7 +46,12 @@ def go_first(
             if (dependency, missing.target) in records.ids_of(tx, [dependency]):
                 return inner
     with runtime.ledger.transaction() as tx:
-        state, why = records.standing(tx, dependency)
+        state, why, born_in = records.standing(tx, dependency)
+    sheet = runtime.sheets.get(missing.kind)
+    if sheet is not None and born_in not in sheet.created_by:
+        run.notes.append(f"its {missing.kind} stands in {born_in} alone")
+        run.ending = endings.done(run)
+        return inner
     if state in ("dead", "held"):
         raise Hold("dependency", f"{run.kind} {run.reference} waits for {missing.kind} record {dependency},"
                    f" which is {state}: {why}", mend=f"sync-workers explain {missing.kind} '#{dependency}'",

@@ -58,7 +58,7 @@ def read_systems(
             if native is None:
                 native = connector.read(run.kind, run.refs[system].external_id)
             run.heard.add(system)
-        if native is None or native.archived:
+        if native is None or (native.archived and system not in run.sheet.shows_archived):
             _absent(run, system, archived=native is not None)
             continue
         take_view(run, system, native, links, connectors)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sync_workers.domain.alternation import Turn, alternates
-from sync_workers.domain.records import Plan, Write
+from sync_workers.domain.checks import judge
+from sync_workers.domain.records import Op, Plan, Write
 from sync_workers.domain.values import encode
 from sync_workers.engine import endings
 from sync_workers.engine.runs import Run
@@ -59,6 +60,21 @@ def check_mode(run: Run, write: Write, batch: Batch) -> bool:
     run.notes.append(f"shadow: nothing was sent to {write.system}")
     run.ending = endings.done(run)
     return False
+
+
+def check_quote(run: Run, write: Write) -> Hold | None:
+    """Say what stands against a step: amounts, tax codes or prices that are not what the customer accepted."""
+    for check in run.sheet.checks:
+        if write.op is not Op.ACTION or write.system != check.system or write.action not in check.before:
+            continue
+        quoted, shown = run.views.get(check.quoted_by), run.views.get(check.system)
+        if quoted is None or shown is None:
+            continue
+        objection = judge(check, dict(quoted.values or {}), dict(shown.values or {}))
+        if objection is not None:
+            message = f"{run.kind} {run.reference}: {objection.message}"
+            return Hold(objection.code, message, mend=objection.mend, tell=True)
+    return None
 
 
 def check_pingpong(run: Run, plan: Plan, batch: Batch) -> None:

@@ -13,7 +13,7 @@ from sync_workers.domain.values import fingerprint
 from sync_workers.engine import endings, lookup
 from sync_workers.engine.endings import LookAgain, is_outage
 from sync_workers.engine.facts import read_systems, ref_from
-from sync_workers.engine.gates import CircuitOpen, check_circuit, check_mode, check_pingpong
+from sync_workers.engine.gates import CircuitOpen, check_circuit, check_mode, check_pingpong, check_quote
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.engine.runs import Call, Run
 from sync_workers.errors import Hold, PermanentError, Unlinked
@@ -23,6 +23,7 @@ from sync_workers.ledger.modes import Mode
 from sync_workers.ledger.settle import HoldInfo
 from sync_workers.runtime import Runtime
 
+NOTE = "note"
 MAX_ROUNDS = 12  # a record that wants more calls than this in one run does not settle
 
 
@@ -103,19 +104,31 @@ def plan_next(run: Run, batch: Batch) -> None:
     check_pingpong(run, plan, batch)
     known = {(item.field, item.system) for item in run.overrules}
     run.overrules += [item for item in plan.overrules if (item.field, item.system) not in known]
+    for write in plan.writes:
+        run.stopped = run.stopped or check_quote(run, write)
     writes = [write for write in plan.writes if run.stopped is None or write.op is not Op.ACTION]
     _agree(run, plan)
     # Steps first: they change what the other systems are to be told, and once is enough to tell them.
     writes.sort(key=lambda write: write.op is not Op.ACTION)
     if not writes:
-        if run.stopped is not None:
+        if run.stopped is None:
+            run.ending = endings.done(run)
+            return
+        if not _has_to_tell(run, run.stopped, batch):
             raise run.stopped
-        run.ending = endings.done(run)
-        return
+        run.told = True
+        writes = [Write(run.origin, Op.ACTION, action=NOTE, note=run.stopped.message)]
     if run.rounds > MAX_ROUNDS:
         raise PermanentError(f"{run.kind} {run.reference} wants call after call and does not settle",
                              mend="look at its attempts with `sync-workers explain`")
     _prepare(run, _without_left_out(run, writes[0]), batch)
+
+
+def _has_to_tell(run: Run, stopped: Hold, batch: Batch) -> bool:
+    """Whether a note must say why nothing goes on: once per reason, where no field shows it."""
+    if not stopped.tell or run.told or run.work.claim.hold_reason == stopped.message:
+        return False
+    return batch.runtime.connectors[run.origin].traits(run.kind).notes
 
 
 def _without_left_out(run: Run, write: Write) -> Write:

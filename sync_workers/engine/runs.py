@@ -50,8 +50,8 @@ class Call:
 class Run:
     """The state of one claimed record. ``deadline`` is the lease's end on our monotonic clock.
 
-    ``stopped`` is a hold that a step of a target met: the other systems are
-    told of it before the run ends. ``refs`` and ``views`` follow the run as writes succeed; ``dirty``
+    ``stopped`` is a hold that a step of a target met: the other systems are told of it before the run ends,
+    and ``told`` is set when a note has said so. ``refs`` and ``views`` follow the run as writes succeed; ``dirty``
     names the systems whose ref has to be stored with the next commit. Exactly one of ``call`` and
     ``ending`` is set between rounds. ``heard`` are the systems that answered a read and whose circuit
     has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3);
@@ -82,6 +82,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     talking_to: str = ""
     stopped: Hold | None = None
+    told: bool = False
     joined: int | None = None
     found: dict[str, list[Native]] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)

@@ -87,7 +87,7 @@ def _natives(connector: Connector, kind: str, ids: list[str]) -> Iterator[Native
 
 def _is_ours_to_see(sheet: Sheet, system: str, native: Native, runtime: Runtime) -> bool:
     """An unknown row matters when it may be born here, or when it carries a reference of ours."""
-    if native.archived:
+    if native.archived and system not in sheet.shows_archived:
         return False
     path = sheet.reference.get(system)
     carried = dig(native.fields, path) if path else None
@@ -95,7 +95,7 @@ def _is_ours_to_see(sheet: Sheet, system: str, native: Native, runtime: Runtime)
 
 
 def _differs(sheet: Sheet, system: str, native: Native, row: records.RefRow, links: LedgerLinks) -> bool:
-    if native.archived:
+    if native.archived and system not in sheet.shows_archived:
         return True
     try:
         values, _ = read_native(sheet, system, native.fields, links=links, item_ids=row.item_ids)

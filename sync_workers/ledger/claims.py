@@ -122,11 +122,12 @@ def lock(tx: Tx, ids: Iterable[int]) -> None:
     tx.execute(LOCK, (list(ids),))
 
 
-def standing(tx: Tx, record_id: int) -> tuple[str, str]:
-    """Return a record's state and, when it has stopped, why."""
+def standing(tx: Tx, record_id: int) -> tuple[str, str, str]:
+    """Return a record's state, why it has stopped ('' when it has not), and the system in which it was born."""
     row = tx.execute(
         """
-        SELECT r.state, CASE r.state WHEN 'held' THEN r.hold_reason WHEN 'dead' THEN l.message END
+        SELECT r.state, CASE r.state WHEN 'held' THEN r.hold_reason WHEN 'dead' THEN l.message END,
+               r.origin_system
           FROM records r LEFT JOIN dead_letters l ON l.record_id = r.id AND l.state IN ('open', 'requeued')
          WHERE r.id = (SELECT coalesce(merged_into, id) FROM records WHERE id = %s)
         """,
@@ -134,7 +135,7 @@ def standing(tx: Tx, record_id: int) -> tuple[str, str]:
     ).fetchone()
     if row is None:
         raise LookupError(f"there is no record {record_id}")
-    return row[0], row[1] or ""
+    return row[0], row[1] or "", row[2]
 
 
 def waits_on(tx: Tx, record_id: int) -> list[int]:

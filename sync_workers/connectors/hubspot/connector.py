@@ -16,6 +16,7 @@ from urllib.parse import quote
 from sync_workers.connectors.bodies import parse_delivery
 from sync_workers.connectors.budget import within
 from sync_workers.connectors.contract import (
+    NO_OBJECTS,
     Cursor,
     FieldType,
     Finding,
@@ -53,7 +54,12 @@ class HubspotConnector:
 
     parts = (ORDER_LINE,)
 
-    def __init__(self, settings: SystemSettings, paths: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        settings: SystemSettings,
+        paths: Mapping[str, Sequence[str]],
+        objects: Mapping[str, str] = NO_OBJECTS,
+    ) -> None:
         self.system = settings.name
         self.platform = settings.platform
         self.limits = LIMITS if settings.limits == Limits() else settings.limits

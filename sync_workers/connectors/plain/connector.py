@@ -18,6 +18,7 @@ from urllib.parse import quote
 from sync_workers.connectors.bodies import parse_delivery
 from sync_workers.connectors.budget import within
 from sync_workers.connectors.contract import (
+    NO_OBJECTS,
     Cursor,
     FieldType,
     Finding,
@@ -48,7 +49,12 @@ class PlainConnector:
 
     parts: tuple[str, ...] = ()
 
-    def __init__(self, settings: SystemSettings, paths: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        settings: SystemSettings,
+        paths: Mapping[str, Sequence[str]],
+        objects: Mapping[str, str] = NO_OBJECTS,
+    ) -> None:
         self.system = settings.name
         self.platform = settings.platform
         self.limits = settings.limits

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from sync_workers.connectors.contract import (
+    NO_OBJECTS,
     Cursor,
     FieldType,
     Finding,
@@ -50,7 +51,12 @@ class TrytonConnector:
     platform = "tryton"
     parts: tuple[str, ...] = ()
 
-    def __init__(self, settings: SystemSettings, paths: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        settings: SystemSettings,
+        paths: Mapping[str, Sequence[str]],
+        objects: Mapping[str, str] = NO_OBJECTS,
+    ) -> None:
         self.system = settings.name
         self.limits = settings.limits if settings.limits != Limits() else LIMITS
         options = settings.options

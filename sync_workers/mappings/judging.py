@@ -1,25 +1,14 @@
-"""The mapping sheets on disk: loaded, checked against what the systems have, and written for people.
-
-What a sheet means is in ``domain.mapping``; what a merge makes of it in ``domain.merge``. Problems
-that need no system (a wrong key, two rules for one name) are refused while loading.
-"""
+"""What would go wrong with a sheet on the systems as they are: ``mapping check``."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from sync_workers.domain.converters import ValueMap
-from sync_workers.domain.mapping import DERIVED, FieldRule, ListRule, Place, Sheet
+from sync_workers.domain.mapping import FieldRule, ListRule, Place, Sheet
 from sync_workers.domain.native import plain
-from sync_workers.domain.parsing import parse
-from sync_workers.errors import SettingsError
-
-_FILE = re.compile(r"v([1-9]\d*)\.toml")
 
 
 class FieldTypeLike(Protocol):
@@ -46,41 +35,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.sheet}: {self.field}: {self.what}; {self.mend}"
-
-
-def load_sheets(folder: Path, systems: Iterable[str] | None = None) -> dict[str, dict[int, Sheet]]:
-    """Return kind -> version -> sheet from ``<kind>/v<N>.toml``. SettingsError names the file and key.
-
-    ``systems`` are the configured ones; where given, a place in any other is refused.
-    """
-    if not folder.is_dir():
-        raise SettingsError(f"{folder}: no such folder", mend="run 'sync-workers init', or set SYNC_CONFIG")
-    known = None if systems is None else tuple(systems)
-    sheets: dict[str, dict[int, Sheet]] = {}
-    for file in sorted(folder.glob("*/*.toml")):
-        sheet = load_sheet(file, known)
-        sheets.setdefault(sheet.kind, {})[sheet.version] = sheet
-    return sheets
-
-
-def load_sheet(file: Path, systems: Iterable[str] | None = None) -> Sheet:
-    """Return one sheet; its kind and version must be those that its path says."""
-    source = f"{file.parent.name}/{file.name}"
-    named = _FILE.fullmatch(file.name)
-    if named is None:
-        raise SettingsError(f"{source}: a sheet's file is called v<number>.toml", mend=f"rename {source}")
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{source}: not readable as TOML: {error}", mend=f"correct {source}") from error
-    sheet = parse(data, source, systems)
-    if sheet.kind != file.parent.name or sheet.version != int(named[1]):
-        raise SettingsError(
-            f"{source}: says kind {sheet.kind!r}, version {sheet.version}",
-            mend="make kind, version, folder and file name say the same",
-            field="kind",
-        )
-    return sheet
 
 
 def check(sheet: Sheet, metadata: Mapping[str, Mapping[str, FieldTypeLike]]) -> list[Problem]:
@@ -214,81 +168,3 @@ def _full_path(sheet: Sheet, name: str, path: str, system: str) -> str:
 def _is_id(path: str) -> bool:
     """Every native record and item has an ``id``, whether or not the metadata lists it."""
     return path.rpartition(".")[2] == "id"
-
-
-def page(sheet: Sheet) -> str:
-    """Return the sheet as reStructuredText for the people who sign it."""
-    title = f"{sheet.title or sheet.kind.replace('_', ' ').capitalize()}, version {sheet.version}"
-    lines = [title, "=" * len(title), "", *_birth(sheet), ""]
-    lines += _table(sheet.systems, sheet.fields)
-    for rows in sheet.lists:
-        heading = rows.name.replace("_", " ").capitalize()
-        lines += [heading, "-" * len(heading), "", f"{_sentence(rows.why)}. Who decides: {_who(rows)}.", ""]
-        lines += _table(sheet.systems, rows.fields)
-    if sheet.steps:
-        lines += ["Steps", "-----", ""]
-        for step in sheet.steps:
-            when = " and ".join(f"{one.field} is {_words(one.values)}" for one in (*step.when, *step.needs))
-            lines += [f"- **{step.name}** in {step.system} when {when}: {step.why}."]
-        lines += [""]
-    return "\n".join(lines)
-
-
-def _birth(sheet: Sheet) -> Iterator[str]:
-    if sheet.extends:
-        yield f"Part of each {sheet.extends}: it lives where the {sheet.extends} lives."
-        return
-    born = " or ".join(sheet.created_by)
-    when = sheet.created_when
-    only = f", once {when.field} is {_words(when.values)}" if when else ""
-    yield f"A new one may come from {born}{only}; it is then created in the other systems."
-    if sheet.natural_keys:
-        keys = ", ".join(key.replace("_", " ") for key in sheet.natural_keys)
-        yield f"Before that, the other systems are searched for one with the same {keys}."
-    places = ", ".join(f"``{path}`` of {system}" for system, path in sorted(sheet.reference.items()) if path)
-    if places:
-        yield f"Our own reference, by which it is found again, stands in {places}."
-
-
-def _table(systems: tuple[str, ...], rules: Iterable[FieldRule]) -> list[str]:
-    rows = [["Field", "Who decides", "Why", *systems]]
-    for rule in rules:
-        seen = [_seen(rule.places.get(system)) for system in systems]
-        rows.append([rule.name.replace("_", " "), _who(rule), _sentence(rule.why), *seen])
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in rows:
-        lines += [f"   {'* -' if at == 0 else '  -'} {cell}".rstrip() for at, cell in enumerate(row)]
-    return [*lines, ""]
-
-
-def _who(rule: FieldRule | ListRule) -> str:
-    words = {
-        "origin": "the system it was born in",
-        "once": "copied once, then each system keeps its own",
-        "": "nobody yet",
-    }
-    if isinstance(rule, FieldRule) and rule.owner == DERIVED:
-        return f"computed ({rule.by}) from {', '.join(rule.sources)}"
-    if rule.owner == "shared":
-        prefer = rule.prefer if isinstance(rule, FieldRule) else ""
-        last = {"ask": "a person decides", "newest": "the newest wins", "": "both keep what was added"}
-        return f"whoever changed it last; if both did, {last.get(prefer, f'{prefer} wins')}"
-    who = words.get(rule.owner, rule.owner)
-    return f"{who}; also filled when born elsewhere" if isinstance(rule, FieldRule) and rule.at_birth else who
-
-
-def _seen(place: Place | None) -> str:
-    if place is None:
-        return ""
-    notes = [] if place.as_name == "text" else [place.as_name.replace("_", " ")]
-    notes += [f"{native} = {canonical}" for native, canonical in getattr(place.converter, "entries", ())]
-    notes += ["only read"] if place.read_only else []
-    return f"``{place.path}``" + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _words(values: Iterable[object]) -> str:
-    return " or ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)

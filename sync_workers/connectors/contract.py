@@ -119,7 +119,8 @@ class Traits:
     after we gave up). ``counts_versions``: ``version`` is a counter, so a newer payload may stand in
     for a read. ``preconditions``: ``write`` honours ``version``. ``batch`` is what one ``write_many`` takes.
     ``returns_whole``: ``write`` answers with the record as stored, so no read-back is needed. ``notes``: people
-    can be left a note on the record, with a write or by the action ``note``.
+    can be left a note on the record, with a write or by the action ``note``. ``unites``: the action ``replace``
+    makes the record ``fields["source"]`` part of the one written to, with all that hangs on it; twice is harmless.
     """
 
     variant: Variant
@@ -131,6 +132,7 @@ class Traits:
     serial: tuple[str, ...] = ()  # steps that must not run side by side anywhere in the fleet
     returns_whole: bool = True
     notes: bool = False
+    unites: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sync_workers.engine.facts import take_view
 from sync_workers.engine.gates import CircuitOpen
 from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Call, Run
+from sync_workers.engine.twins import REPLACE
 from sync_workers.errors import Exists, Hold, PermanentError, SyncError, Throttled, Unsure
 from sync_workers.ledger.settle import Closing
 
@@ -103,6 +104,9 @@ def take_answer(run: Run, answer: Native | BaseException, took_ms: float, batch:
     run.closings.append(Closing(call.attempt_id, "done", _response(answer), took_ms, None))
     run.wrote = True
     run.put_back.add(system)
+    if call.write.action == REPLACE:  # what came back is the twin's
+        run.united.add(system)
+        return
     before = run.refs.get(system)
     if before is None:
         run.refs[system] = Ref(system, answer.id)

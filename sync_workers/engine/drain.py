@@ -11,13 +11,14 @@ import structlog
 from sync_workers.domain.records import Op, Write
 from sync_workers.engine import calls, commits, endings
 from sync_workers.engine.dependencies import go_first
-from sync_workers.engine.facts import AnotherOrigin
+from sync_workers.engine.facts import AnotherOrigin, Twins
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.engine.planning import Batch, plan_next
 from sync_workers.engine.pointers import follow, sheet_of
 from sync_workers.engine.prefetch import prefetch
 from sync_workers.engine.resolve import join_origin
 from sync_workers.engine.runs import Again, Drained, Run
+from sync_workers.engine.twins import unite
 from sync_workers.errors import PermanentError, SyncError, Unlinked
 from sync_workers.ledger import circuits, contracts, modes, records
 from sync_workers.runtime import Runtime
@@ -128,6 +129,8 @@ def _plan(run: Run, batch: Batch, drained: Drained) -> None:
         _depend(run, missing, call.write if call else None, batch, drained)
     except AnotherOrigin as found:
         join_origin(run, found, batch)
+    except Twins as found:
+        _unite(run, found, batch)
     except Exception as error:
         run.call = None
         batch.note(run, error)
@@ -136,6 +139,14 @@ def _plan(run: Run, batch: Batch, drained: Drained) -> None:
         run.ending = endings.ending_for(run, error)
     finally:
         structlog.contextvars.unbind_contextvars("record", "kind", "fence")
+
+
+def _unite(run: Run, found: Twins, batch: Batch) -> None:
+    try:
+        unite(run, found, batch)
+    except Exception as error:
+        run.call = None
+        run.ending = endings.ending_for(run, error)
 
 
 def _depend(run: Run, missing: Unlinked, write: Write | None, batch: Batch, drained: Drained) -> None:

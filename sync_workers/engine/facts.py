@@ -17,6 +17,7 @@ from sync_workers.domain.values import decode
 from sync_workers.engine.endings import LookAgain
 from sync_workers.engine.runs import Run, origin_in
 from sync_workers.errors import Hold
+from sync_workers.ledger.aliases import MERGED
 from sync_workers.ledger.records import EventRow, RefRow
 
 GONE_TWICE = timedelta(seconds=5)  # protocol G8: an absent answer counts only when it repeats
@@ -31,6 +32,14 @@ class AnotherOrigin(Exception):
         self.system, self.kind, self.external_id = system, kind, external_id
 
 
+class Twins(Exception):
+    """The system made one record of two, and the other one has a row of its own (protocol R5)."""
+
+    def __init__(self, system: str, external_id: str, record: int) -> None:
+        super().__init__(f"{system} {external_id} is record {record}")
+        self.system, self.external_id, self.record = system, external_id, record
+
+
 def ref_from(row: RefRow) -> Ref:
     """Turn a stored ref into the merge's base."""
     return Ref(row.system, row.external_id, row.version, decode(row.sent), decode(row.held), row.item_ids)
@@ -42,8 +51,11 @@ def read_systems(
     """Fill ``run.views`` from every system that holds the record.
 
     Raises Hold for what was deleted or claimed by another record, LookAgain where the facts
-    are older than the news, AnotherOrigin for protocol R1, Unlinked from translation.
+    are older than the news, AnotherOrigin for protocol R1, Twins for R5, Unlinked from translation.
     """
+    for event in run.work.events:
+        if event.source == MERGED:
+            _look_for_twin(run, event.system, event.external_id, links)
     for system in list(run.refs):
         if system in run.views and system not in run.gone:
             continue
@@ -72,6 +84,7 @@ def take_view(
     """Store what one system shows, after checking that the row is ours to touch (R1, R5, W9)."""
     ref = run.refs[system]
     if native.id != ref.external_id:
+        _look_for_twin(run, system, native.id, links)
         run.aliases[system] = (*run.aliases.get(system, ()), ref.external_id)
         ref = replace(ref, external_id=native.id)
         run.dirty.add(system)
@@ -91,6 +104,13 @@ def take_view(
     run.refs[system] = replace(ref, version=native.version, item_ids=item_ids)
     run.natives[system] = native
     run.views[system] = View(system, values, native.version, item_ids, native.changed_at)
+
+
+def _look_for_twin(run: Run, system: str, external_id: str, links: Links) -> None:
+    """Nothing is written while two rows stand for one record: their counterparts become one first."""
+    holder = links.record_of(run.kind, system, external_id)
+    if holder is not None and holder != str(run.id):
+        raise Twins(system, external_id, int(holder))
 
 
 def dig(fields: Mapping[str, Any], path: str) -> Any:

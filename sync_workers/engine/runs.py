@@ -56,7 +56,8 @@ class Run:
     ``ending`` is set between rounds. ``heard`` are the systems that answered a read and whose circuit
     has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3);
     ``probes`` are systems that were down and that this run tests; ``put_back`` are those written since the
-    last commit; ``found`` is what a look-up for the whole batch showed of its natural key, good for one question.
+    last commit; ``united`` those in which its counterpart became one with its twin's; ``found`` is what a look-up
+    for the whole batch showed of its natural key, good for one question.
     """
 
     work: Work
@@ -83,6 +84,7 @@ class Run:
     talking_to: str = ""
     stopped: Hold | None = None
     told: bool = False
+    united: set[str] = field(default_factory=set)
     joined: int | None = None
     found: dict[str, list[Native]] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sync_workers.ledger.alerts import raise_alert
 from sync_workers.ledger.births import Standing
 from sync_workers.ledger.connection import Tx
-from sync_workers.ledger.incidents import hold_incident
 from sync_workers.ledger.links import Place
 from sync_workers.ledger.merging import Merge, merge_rows
 from sync_workers.ledger.refs import add_alias, repoint
 
-FREEZE = """
-UPDATE records SET state = 'held', hold_code = 'duplicate', hold_reason = %s, hold_since = clock_timestamp(),
-       hold_mend = 'see what hangs on each counterpart, remove one of them, then requeue', due_at = NULL
- WHERE id = %s AND owner IS NULL
+# Both have a counterpart elsewhere: its own run sees that it is a twin, and writes nothing before they are one.
+MERGED = "merge"
+TELL = """
+WITH raised AS (
+    UPDATE records SET asked = asked + 1, due_at = least(due_at, clock_timestamp()) WHERE id = %(record)s
+    RETURNING id, asked)
+INSERT INTO events (record_id, gen, system, kind, external_id, source, note)
+SELECT id, asked, %(system)s, %(kind)s, %(external_id)s, %(source)s, %(note)s FROM raised
 """
 
 
 def repoint_all(tx: Tx, older: Mapping[Place, tuple[str, ...]], records: Mapping[Place, Standing]) -> None:
-    """Let older ids lead to their place's record; records of theirs are joined, or frozen for a person.
+    """Let older ids lead to their place's record; records of theirs are joined, or looked at once more.
 
     One that is at work is left alone: its own run reads the new id and comes here again.
     """
@@ -41,9 +43,6 @@ def repoint_all(tx: Tx, older: Mapping[Place, tuple[str, ...]], records: Mapping
 
 def _join(tx: Tx, survivor: int, other: int, place: Place, old: str) -> None:
     system, kind, external_id = place
-    if merge_rows(tx, survivor, other, same_in=system) is not Merge.CLASH:
-        return
-    reason = (f"{system} merged {kind} {old} into {external_id}, but records {other} and {survivor}"
-              " each have a counterpart elsewhere")
-    tx.execute(FREEZE, (reason, other))
-    raise_alert(tx, hold_incident(kind, "duplicate"), "error", f"a {kind} was merged in {system}", reason)
+    if merge_rows(tx, survivor, other, same_in={system}) is Merge.CLASH:
+        tx.execute(TELL, {"record": other, "system": system, "kind": kind, "external_id": external_id,
+                          "source": MERGED, "note": f"{system} merged {old} into it"})

@@ -5,6 +5,7 @@ Which of the two survives is the caller's knowledge; telling that they are one i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 
 from sync_workers.errors import Hold
@@ -76,10 +77,10 @@ def absorb(tx: Tx, survivor_id: int, other_id: int, *, fence: int | None = None)
 
 
 def merge_rows(
-    tx: Tx, survivor_id: int, other_id: int, *, fence: int | None = None, same_in: str | None = None,
+    tx: Tx, survivor_id: int, other_id: int, *, fence: int | None = None, same_in: Collection[str] = (),
     ours: bool = False,
 ) -> Merge:
-    """As ``absorb``. ``same_in``: the system that itself made one row of their two; ``ours``: the caller
+    """As ``absorb``. ``same_in``: the systems in which their two are one by now; ``ours``: the caller
     holds the other record and has compared its fence."""
     rows = {row[0]: row for row in tx.rows(LOCK, (survivor_id, other_id))}
     _, state, merged_into, _, leased, undecided, held_fence = rows[other_id]
@@ -93,7 +94,7 @@ def merge_rows(
         tx.execute(RAISE, (survivor_id if ours or fence is not None else other_id,))
         return Merge.BUSY
     clashes = {row[0] for row in tx.rows(CLASHES, (survivor_id, other_id))}
-    if clashes - {same_in}:
+    if clashes - set(same_in):
         return Merge.CLASH
     names = {"survivor": survivor_id, "other": other_id}
     for system in clashes:

@@ -110,7 +110,7 @@ def _contested(tx: Tx, record_id: int, state: RefState) -> Finding | None:
         if mine is None:  # R3: what we made or found is what the other row was made for
             outcome = merge_rows(tx, record_id, other)
         else:  # R5: the system merged our row into the other one, which therefore survives
-            outcome = merge_rows(tx, other, record_id, same_in=state.system, ours=True)
+            outcome = merge_rows(tx, other, record_id, same_in={state.system}, ours=True)
         text = f"{state.system} {state.kind} {state.external_id} also belongs to record {other}"
         if outcome is Merge.BUSY:
             return Finding(Trouble.BUSY, other, text)

@@ -101,6 +101,7 @@ class PlainConnector:
             batch=int(options.get("batch", 100)),
             serial=tuple(options.get("serial", ())),
             returns_whole=bool(options.get("returns_whole", True)),
+            unites=bool(options.get("unites", False)),
         )
 
     # -- deliveries
@@ -186,8 +187,9 @@ class PlainConnector:
         headers = {"If-Match": write.version} if write.version is not None else None
         if write.action:
             path = f"{path_of(write.kind, write.id or '')}/actions/{quote(write.action)}"
+            body = as_json(write.fields)
             reply = self.http.call(
-                "POST", path, json={}, headers=headers, budget_s=write.budget_s, writes=True
+                "POST", path, json=body, headers=headers, budget_s=write.budget_s, writes=True
             )
         elif write.id is None:
             reply = self.http.call(

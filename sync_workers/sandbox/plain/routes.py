@@ -78,7 +78,8 @@ def _run(store: Store, route: Route) -> Answer:
         record = store.update(route.kind, route.record_id, document["fields"], by=by, version=version)
         return _stored(store, 200, record)
     if route.op == "action":
-        record = store.act(route.kind, route.record_id, unquote(route.extra[1]), by=by, version=version)
+        action = unquote(route.extra[1])
+        record = store.act(route.kind, route.record_id, action, document, by=by, version=version)
         return _stored(store, 200, record)
     if route.op == "batch":
         return answer(200, {"results": [_one(store, route.kind, row, by) for row in document["writes"]]})

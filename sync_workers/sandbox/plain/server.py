@@ -137,6 +137,10 @@ class PlainServer:
     def edit(self, kind: str, record_id: str, fields: Json, *, by: str = "person") -> Record:
         return self.store.update(kind, record_id, fields, by=by)
 
+    def merge(self, kind: str, survivor: str, other: str) -> None:
+        """Let a person make two records one; both ids lead to the survivor."""
+        self.store.unite(kind, survivor, other)
+
     def archive(self, kind: str, record_id: str) -> None:
         self.store.archive(kind, record_id)
 

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from sync_workers.sandbox.plain.nesting import Json, leaves, look, merge
 from sync_workers.sandbox.plain.rules import Record, Refusal, Rules
 
+REPLACE = "replace"
+
 
 class Store:
     """All kinds of one server. ``clock`` gives epoch seconds."""
@@ -29,6 +31,7 @@ class Store:
         self._kinds: dict[str, dict[str, Record]] = {}
         self._sorted_ids: dict[str, list[str]] = {}
         self._unique: dict[tuple[str, str, str], str] = {}
+        self._leads: dict[tuple[str, str], str] = {}
         self._next = 0
 
     def rule(self, kind: str) -> Rules:
@@ -42,7 +45,7 @@ class Store:
     def get(self, kind: str, record_id: str) -> Record:
         with self._lock:
             try:
-                return self._kinds[kind][record_id]
+                return self._kinds[kind][self._leads.get((kind, record_id), record_id)]
             except KeyError:
                 raise Refusal(404, "absent", f"there is no {kind} {record_id}") from None
 
@@ -122,17 +125,29 @@ class Store:
         self.on_change(record, "update")
         return record
 
-    def act(self, kind: str, record_id: str, action: str, *, by: str, version: str | None = None) -> Record:
+    def act(
+        self, kind: str, record_id: str, action: str, fields: Json, *, by: str, version: str | None = None
+    ) -> Record:
+        """Take a step; ``replace`` makes the record ``fields["source"]`` part of this one, twice without harm."""
         rules = self.rule(kind)
         with self._lock:
-            if action not in rules.actions:
+            if action == REPLACE:
+                self.unite(kind, record_id, str(fields["source"]))
+            elif action not in rules.actions:
                 raise Refusal(422, "invalid", f"{kind} knows no action {action}", field="action")
             record = self._unchanged(kind, record_id, version)
-            record.fields = merge(record.fields, rules.actions[action], self._issue_id)
+            record.fields = merge(record.fields, rules.actions.get(action, {}), self._issue_id)
             self._touch(rules, record, by)
             self.counts[f"{kind}.{action}"] += 1
         self.on_change(record, action)
         return record
+
+    def unite(self, kind: str, survivor: str, other: str) -> None:
+        """Make two records one: the other's id leads to the survivor from now on."""
+        with self._lock:
+            if self.get(kind, other).id != survivor:
+                self.remove(kind, other)
+                self._leads[kind, other] = survivor
 
     def archive(self, kind: str, record_id: str, *, by: str = "person", archived: bool = True) -> Record:
         with self._lock:

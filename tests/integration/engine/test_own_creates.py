@@ -142,5 +142,6 @@ def test_a_merge_of_two_companies_that_both_have_counterparts_is_frozen_for_a_pe
     names = sorted(each.fields["name"] for each in world.erp.store.all("customer"))
     assert names == ["Nordlicht DE1", "Nordlicht together"]
     assert len([call for call in world.erp.log if call.method != "GET"]) == writes + 1
-    [(subject,)] = world.rows("SELECT subject FROM alerts WHERE closed_at IS NULL")
-    assert "merged in crm" in subject
+    [(subject, text)] = world.rows("SELECT subject, body FROM alerts WHERE closed_at IS NULL")
+    assert subject == "customer held: duplicate"
+    assert f"crm merged customer {first} into {second}" in text

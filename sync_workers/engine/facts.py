@@ -125,26 +125,29 @@ def dig(fields: Mapping[str, Any], path: str) -> Any:
 
 def _stand_in(run: Run, system: str, connector: Connector) -> Native | None:
     """Take the newest delivery's payload for a read, where a counter proves it newer (protocol G5)."""
-    news = _newest(run, system)
+    news = _newest(run, system, connector)
     if news is None or news.payload is None or news.version is None:
         return None
     known = run.refs[system].version
-    if not connector.traits(run.kind).counts_versions or (known is not None and int(news.version) <= int(known)):
+    if known is not None and int(news.version) <= int(known):
         return None
     return Native(news.external_id, news.payload, news.version)
 
 
-def _newest(run: Run, system: str) -> EventRow | None:
-    told = [event for event in run.work.events if event.system == system]
-    return max(told, key=lambda event: event.gen) if told else None
+def _newest(run: Run, system: str, connector: Connector) -> EventRow | None:
+    """Return the event that tells of the highest version: the last to arrive may be the oldest news."""
+    if not connector.traits(run.kind).counts_versions:
+        return None
+    told = [event for event in run.work.events if event.system == system and event.version is not None]
+    return max(told, key=lambda event: int(event.version or 0)) if told else None
 
 
 def _insist_on_news(run: Run, system: str, connector: Connector, native: Native) -> None:
     """Facts older than the event that announced them do not settle it (protocol S6)."""
-    news = _newest(run, system)
+    news = _newest(run, system, connector)
     if news is None or news.version is None or native.version is None:
         return
-    if not connector.traits(run.kind).counts_versions or int(native.version) >= int(news.version):
+    if int(native.version) >= int(news.version):
         return
     if run.work.claim.stale_reads < MAX_STALE_READS:
         raise LookAgain(2.0, f"{system} still shows version {native.version}, told was {news.version}", stale=True)

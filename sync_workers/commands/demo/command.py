@@ -7,20 +7,23 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from sync_workers import logs
-from sync_workers.commands.demo import books, report
-from sync_workers.commands.demo.day import Day, Scenario
+from sync_workers.commands import output
+from sync_workers.commands.demo import books, exhibits, report
+from sync_workers.commands.demo.day import Act, Day
 from sync_workers.commands.demo.live import View, opened_view
 from sync_workers.commands.demo.report import Verdict
 from sync_workers.commands.demo.stage import Stage, build
-from sync_workers.commands.demo.working_day import SCENARIOS
+from sync_workers.commands.demo.stories import SCENARIOS
 from sync_workers.commands.servers import nothing_left, only_one
 from sync_workers.errors import SyncError
 from sync_workers.ledger import counts
+from sync_workers.sandbox.processes import wait_until
 
 SETTLES_WITHIN_S = 90.0
 LOOK_AGAIN_S = 0.5
@@ -40,7 +43,8 @@ def demo(keep: bool, seed: int, scenario: str, lists: bool, plain_output: bool) 
     """
     if lists:
         for each in SCENARIOS.values():
-            click.echo(f"{each.name}: {each.title}\n" + "\n".join(f"  - {act.title}" for act in each.acts))
+            told = "\n".join(f"  - {act.title}" for act in (*each.opening, *each.acts))
+            click.echo(f"{each.name}: {each.title}\n{told}")
         return
     logs.configure("ERROR")
     home = Path(os.environ.get("SYNC_HOME") or ".sync")
@@ -48,17 +52,24 @@ def demo(keep: bool, seed: int, scenario: str, lists: bool, plain_output: bool) 
         with only_one(home, "demo"), nothing_left() as household:
             began = time.monotonic()
             story = SCENARIOS[scenario]
-            with opened_view([act.title for act in story.acts], plain=plain_output) as view:
+            with opened_view([act.title for act in (*story.opening, *story.acts)], plain=plain_output) as view:
                 stage = build(home, household, view.say)
                 view.watch(stage.ledger)
                 day = Day(stage, random.Random(seed), view.say)  # noqa: S311 - a story, not a secret
-                wrong = play(story, day, view)
+                wrong = play(story.opening, day, view)
+                before = look(day, view, settle_first=bool(story.opening))
+                wrong += play(story.acts, day, view)
                 view.end("waiting until the systems agree, then counting both")
                 closed = settle(day)
+                closed.wrong += story.check(day)
+                after = look(day, view)
                 view.say("proving the laws on the ledger and in both systems")
                 proof = report.prove(stage)
             verdict = Verdict(closed, proof, time.monotonic() - began)
             verdict.wrong = [*wrong, *closed.wrong, *report.broken_laws(proof)]
+            for title, pictures in (("Before", before), ("After", after)):
+                if pictures:
+                    exhibits.show(output.console(), title, pictures)
             report.show(day, verdict)
             report.show_addresses(stage)
             if keep:
@@ -72,10 +83,18 @@ def demo(keep: bool, seed: int, scenario: str, lists: bool, plain_output: bool) 
     sys.exit(0 if verdict.is_well else 1)
 
 
-def play(story: Scenario, day: Day, view: View) -> list[str]:
+def look(day: Day, view: View, *, settle_first: bool = False) -> list[exhibits.Picture]:
+    """Take the pictures of what the story shows, once the systems are quiet if asked to."""
+    if settle_first:
+        view.say("waiting until the systems agree, then looking at both")
+        wait_until(lambda: is_quiet(day.stage), SETTLES_WITHIN_S)
+    return exhibits.take(day.exhibits, day.crm, day.stage.clerk)
+
+
+def play(acts: Sequence[Act], day: Day, view: View) -> list[str]:
     """Play every act; return what went wrong in the telling, with its act."""
     wrong = []
-    for act in story.acts:
+    for act in acts:
         view.act(act.title)
         try:
             act.play(day)

@@ -65,6 +65,10 @@ class Crm:
         """Return every record of a type with all its properties, as the screen lists them."""
         return list(self._door("GET", f"records/{kind}")["results"])
 
+    def whole(self, kind: str, record_id: str) -> Json:
+        """Return one record with every property and the ids of all that is linked to it, by type."""
+        return self._door("GET", f"records/{kind}/{record_id}")
+
     def create(self, kind: str, properties: Mapping[str, str], links: Sequence[tuple[str, str]] = ()) -> str:
         body = {"properties": dict(properties), "links": [list(link) for link in links]}
         return str(self._door("POST", f"records/{kind}", body)["id"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sync_workers.commands.demo.crm import Crm, Json
+from sync_workers.commands.demo.exhibits import Exhibit
 from sync_workers.commands.demo.stage import Stage
 from sync_workers.sandbox.processes import wait_until
 from sync_workers.sandbox.tryton import catalogue, warehouse
@@ -70,6 +71,7 @@ class Day:
     mistyped: Promise | None = None
     killed: int = 0
     shipped: list[str] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
     parts: Mapping[str, catalogue.Part] = field(
         default_factory=lambda: {part.code: part for part in catalogue.parts()}
     )
@@ -167,8 +169,14 @@ class Act:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A story under its name."""
+    """A story under its name.
+
+    ``opening`` sets the stage: after it both systems are shown, and again at the end. ``check`` says
+    afterwards what is not as the story promises, for what the books do not count.
+    """
 
     name: str
     title: str
     acts: tuple[Act, ...]
+    opening: tuple[Act, ...] = ()
+    check: Callable[[Day], list[str]] = lambda day: []

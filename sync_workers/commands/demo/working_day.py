@@ -166,4 +166,3 @@ WORKING_DAY = Scenario(
         Act("the warehouse receives three parts and ships three orders", move_goods),
     ),
 )
-SCENARIOS = {scenario.name: scenario for scenario in (WORKING_DAY,)}

@@ -8,10 +8,10 @@ is made and kept in ``flower.password`` below SYNC_HOME.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from sync_workers import logs
+from sync_workers.fleet import passwords
 from sync_workers.fleet.app import app
 from sync_workers.settings import Settings
 
@@ -23,17 +23,8 @@ ADDRESS, PORT = "127.0.0.1", 5555
 
 
 def credentials(home: Path) -> str:
-    """Return ``user:password``, made at first use and readable by its owner alone."""
-    file = home / "flower.password"
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return f"{USER}:{file.read_text(encoding='ascii').strip()}"
-    with os.fdopen(handle, "w", encoding="ascii") as opened:
-        password = secrets.token_urlsafe(18)
-        opened.write(password)
-    return f"{USER}:{password}"
+    """Return ``user:password``, made at first use."""
+    return f"{USER}:{passwords.kept(home, 'flower')}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The WSGI application: four paths, no framework, any server.
+"""The WSGI application: five paths, no framework, any server.
 
 The ledger may be away when the process starts: then deliveries get 503 until it is back, and
 ``/healthz`` still says that the process lives.
@@ -16,11 +16,14 @@ from typing import Any
 
 from sync_workers import logs
 from sync_workers.errors import TransientError
+from sync_workers.fleet import passwords
 from sync_workers.fleet.wakeups import Publisher, Wakeups, wake_of
 from sync_workers.ledger import inbox, partitions
 from sync_workers.ledger.inbox import Arrival, Arrived
 from sync_workers.runtime import Runtime, open_runtime
+from sync_workers.web import console
 from sync_workers.web.bodies import Environ
+from sync_workers.web.console import Console
 from sync_workers.web.health import Health
 from sync_workers.web.metrics import CONTENT_TYPE, Exposition
 from sync_workers.web.receiver import TRY_AGAIN_S, Answer, Receiver
@@ -29,6 +32,7 @@ from sync_workers.web.writer import GroupWriter
 log = logs.get(__name__)
 
 HOOKS = "/hooks/"
+CONSOLE = "/console/"
 OPEN_AGAIN_S = 1.0
 POOL = 3  # the writer, a quarantine and a health check at one time
 
@@ -46,6 +50,7 @@ class Parts:
     publisher: Publisher
     health: Health
     exposition: Exposition
+    console: Console
 
 
 def assemble(runtime: Runtime) -> Parts:
@@ -74,7 +79,9 @@ def assemble(runtime: Runtime) -> Parts:
     health = Health(
         {"database": _database(runtime), "migrations": _migrations(runtime), "broker": _broker(runtime)}
     )
-    return Parts(runtime, receiver, writer, publisher, health, Exposition(ledger))
+    worth = {kind: sheet.worth for kind, sheet in runtime.sheets.items() if sheet.worth}
+    page = Console(ledger, worth, lambda: passwords.kept(runtime.settings.home, "console"))
+    return Parts(runtime, receiver, writer, publisher, health, Exposition(ledger), page)
 
 
 class Site:
@@ -91,7 +98,9 @@ class Site:
         try:
             if path.startswith(HOOKS):
                 return _say(start_response, self._hook(path.removeprefix(HOOKS), environ))
-            if path not in ("/healthz", "/readyz", "/metrics"):
+            if path == CONSOLE and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+                return self._show(environ, start_response)
+            if path not in (CONSOLE, "/healthz", "/readyz", "/metrics"):
                 return _say(start_response, Answer(404, "there is nothing here"))
             if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
                 return _say(start_response, Answer(405, "read this by GET"), allow="GET, HEAD")
@@ -132,6 +141,12 @@ class Site:
         if environ["REQUEST_METHOD"] != "POST":
             return Answer(405, "deliveries come by POST")
         return self.parts().receiver.take(system, environ)
+
+    def _show(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        page = self.parts().console
+        if not page.admits(environ.get("HTTP_AUTHORIZATION", "")):
+            return _send(start_response, 401, "text/plain", b"a password is needed", [console.ASK])
+        return _send(start_response, 200, "text/html; charset=utf-8", page.page(), console.HEADERS)
 
     def _look(self, path: str, start_response: StartResponse) -> Iterable[bytes]:
         if path == "/healthz":

@@ -23,7 +23,7 @@ import psutil
 import psycopg2
 from psycopg2 import sql
 
-from sync_workers.sandbox.processes import STOP_WITHIN_S, Place, Running, Service, ServiceError, choose_port
+from sync_workers.sandbox.processes import STOP_WITHIN_S, Place, Running, Service, ServiceError
 
 OWNER = "sync"
 DATABASE = "sync"
@@ -163,7 +163,7 @@ class _Server:
         self._clear_remnants()
         if not (self.data / "PG_VERSION").exists():
             self._initialise(durable)
-        port = choose_port(self.place.recall().get("port"))
+        port = self.place.port()
         options = ALWAYS | (DURABLE if durable else FLEETING) | {"port": str(port)}
         argv = [str(self.bin / "postgres"), "-D", str(self.data)]
         argv += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

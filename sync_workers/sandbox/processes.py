@@ -31,6 +31,7 @@ from sync_workers.errors import SettingsError, SyncError
 LOOK_AGAIN_S = 0.05
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
+FREE_WITHIN_S = 5.0
 LOG_LINES_SHOWN = 15
 
 
@@ -159,8 +160,15 @@ class Place:
         return keep_secret(self.folder / name)
 
     def port(self) -> int:
-        """Return the port used last when it is free again, else a free one."""
-        return choose_port(self.recall().get("port"))
+        """Return the port used last when it is free again, else a free one.
+
+        The kernel shows a killed server as gone a moment before the last of its threads lets go of the
+        port, and whoever used it would look for the next one there in vain: so a moment is waited.
+        """
+        last = self.recall().get("port")
+        if last is not None:
+            wait_until(lambda: is_free(last), FREE_WITHIN_S)
+        return choose_port(last)
 
     def spawn(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any) -> Running:
         """Start ``argv`` in a session of its own, so that Ctrl-C reaches us and not the server."""
@@ -225,14 +233,25 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
 def choose_port(wanted: int | None = None) -> int:
     """Return ``wanted`` when nothing listens there, else a free port of 127.0.0.1."""
     for port in (wanted or 0, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        found = _bind(port)
+        if found is not None:
+            return found
     raise ServiceError("no port of 127.0.0.1 is free", mend="end what holds them: 'ss -ltnp' lists it")
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on this port of 127.0.0.1 now."""
+    return _bind(port) is not None
+
+
+def _bind(port: int) -> int | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 def keep_secret(file: Path) -> str:

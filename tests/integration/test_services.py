@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg2
@@ -65,6 +68,21 @@ def test_a_postgres_keeps_its_data_and_its_address_between_runs(home):
         assert ask(second.url, "SELECT answer FROM kept") == 42
     finally:
         second.stop()
+
+
+@pytest.mark.parametrize("start", [start_postgres, start_broker])
+def test_a_port_that_a_killed_server_is_still_letting_go_is_waited_for(start, home):
+    first = start(home)
+    first.stop()
+    with socket.create_server(("127.0.0.1", urlsplit(first.url).port)) as held:
+        letting_go = threading.Timer(0.7, held.close)
+        letting_go.start()
+        second = start(home)
+    try:
+        assert second.url == first.url, "whoever used it looks for it there"
+    finally:
+        second.stop()
+        letting_go.join()
 
 
 def test_a_postgres_is_durable_unless_told_otherwise(home, postgres):

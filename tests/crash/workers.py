@@ -1,25 +1,47 @@
-"""Worker processes of the crash suite, and the laws that must hold after them."""
+"""Worker processes of the crash suite, what they leave behind, and the laws that must hold after them."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.integration.engine.laws import assert_all_laws_hold
 from tests.world import QUICK, World
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start_worker(world: World, after: str, *ids: int, freeze: bool = False, **numbers: Any) -> subprocess.Popen[str]:
-    """Start a process that drains ``ids`` and kills (or freezes) itself after the step."""
+def start_worker(
+    world: World, after: str, *ids: int, kind: str = "order", freeze: bool = False, **numbers: Any
+) -> subprocess.Popen[str]:
+    """Start a process that drains ``ids`` and kills (or freezes) itself after a step of a record of ``kind``."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.worker", "--after", after, "--environ", json.dumps(world.environ),
-         *(["--freeze"] if freeze else []), *map(str, ids)],
+        [sys.executable, "-m", "tests.crash.worker", "--after", after, "--kind", kind,
+         "--environ", json.dumps(world.environ), *(["--freeze"] if freeze else []), *map(str, ids)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, env={"WORLD_NUMBERS": json.dumps({**QUICK, **numbers})},
     )
+
+
+@dataclass(frozen=True)
+class Left:
+    """What stands of one record after its worker died: ``attempts`` and ``there`` are of the ERP."""
+
+    leased: bool
+    attempts: tuple[str, ...] = ()
+    there: int = 0
+    settled: bool = False
+
+
+def left_of(world: World, record: int) -> Left:
+    """Read from the ledger, and from the ERP itself, how far the work on a record has come."""
+    [(kind, leased, settled)] = world.rows(
+        "SELECT kind, owner IS NOT NULL, settled = asked FROM records WHERE id = %s", record)
+    attempts = world.rows("SELECT status FROM attempts WHERE record_id = %s AND system = 'erp' ORDER BY id", record)
+    return Left(leased, tuple(row[0] for row in attempts), len(world.erp.store.all(kind)), settled)
 
 
 def assert_the_laws_hold(world: World, *, orders: int) -> None:
@@ -35,3 +57,4 @@ def assert_the_laws_hold(world: World, *, orders: int) -> None:
             "UPDATE records SET asked = asked + 1, due_at = clock_timestamp() WHERE id = %s", (record_id,)) and None)
     world.settle()
     assert sum(call.method != "GET" for call in [*world.erp.log, *world.crm.log]) == writes, "it does not settle"
+    assert_all_laws_hold(world.runtime)

@@ -155,9 +155,10 @@ def _overrule(item: Overrule, run: Run) -> OverruleRow:
 
 def _leave_late_answer(tx: Tx, run: Run) -> None:
     """Another worker took over: all we may say is that our call was answered after all (protocol W11)."""
-    for closing in run.closings:
+    answered = [closing for closing in run.closings if closing.status != "absent"]  # that one was never sent
+    for closing in answered:
         late_answer(tx, closing.attempt_id, closing.response)
-    if run.closings:
+    if answered:
         inbox.touch(tx, [run.id], "late answer", "a worker that had lost its lease got its answer")
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.workers import Left, assert_the_laws_hold, left_of, start_worker
+from tests.crash.workers import (
+    Left,
+    assert_the_laws_hold,
+    kill_in_the_middle_of_its_call,
+    left_of,
+    start_worker,
+)
 from tests.world import World, make_world
 
 NUMBERS = {"lease_s": 3.4, "call_s": 0.4, "margin_s": 0.1}
@@ -122,13 +128,7 @@ def test_a_worker_killed_while_it_recognises_our_own_create(step: str, world: Wo
 
 def test_a_worker_killed_in_the_middle_of_its_call(world: World) -> None:
     record = world.tell("crm", "order", world.place_order())
-    world.erp.delay_s = 0.3
-    worker = start_worker(world, "none", record, **NUMBERS)
-    while not world.erp.store.references and worker.poll() is None:
-        pass  # until the ERP has committed the create; the answer is still on its way
-    worker.send_signal(signal.SIGKILL)
-    worker.wait(10)
-    world.erp.delay_s = 0.0
+    kill_in_the_middle_of_its_call(world, record, **NUMBERS)
     assert left_of(world, record) == UNANSWERED
 
     world.settle(seconds=40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,6 +25,19 @@ def start_worker(
          "--environ", json.dumps(world.environ), *(["--freeze"] if freeze else []), *map(str, ids)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, env={"WORLD_NUMBERS": json.dumps({**QUICK, **numbers})},
     )
+
+
+def kill_in_the_middle_of_its_call(world: World, record: int, **numbers: Any) -> None:
+    """Kill a worker after the ERP has stored what it sent and before the answer has reached it."""
+    world.erp.delay_s = 0.3
+    stored = len(world.erp.store.all("order"))
+    worker = start_worker(world, "none", record, **numbers)
+    while len(world.erp.store.all("order")) == stored and worker.poll() is None:
+        pass  # the answer is on its way for as long as the ERP delays it
+    worker.send_signal(signal.SIGKILL)
+    assert worker.wait(10) == -signal.SIGKILL
+    world.erp.delay_s = 0.0
+    assert left_of(world, record).attempts == ("open",)
 
 
 @dataclass(frozen=True)

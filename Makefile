@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 KEEP   ?=
 MINUTES ?= 10
 SEED   ?=
+QUICK  ?=
+ONLY   ?=
 
 .PHONY: help install demo test check bench soak clean
 
@@ -30,8 +32,8 @@ check: install ## style, types, import directions
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config setup.cfg
 
-bench: install ## every figure of docs/benchmarks.rst, measured side by side
-	@$(BIN)/sync-workers bench
+bench: install ## every figure of docs/benchmarks.rst, measured side by side (QUICK=1 ONLY=part to try it)
+	@$(BIN)/sync-workers bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 soak: install ## mixed traffic with random faults, then the proof (MINUTES=10 SEED=n)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

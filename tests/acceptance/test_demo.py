@@ -1,8 +1,9 @@
-"""``sync-workers demo`` as a new user runs it: exit code 0, the books balanced, and nothing left behind."""
+"""``make demo`` as a new user types it: exit code 0, the books balanced, and nothing left behind."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,20 +11,22 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
+MAKE = ("make", f"VENV={sys.prefix}", "demo")
 COMMAND = (sys.executable, "-c", "from sync_workers.commands.main import main; main()", "demo", "--plain-output")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def start(home: Path) -> subprocess.Popen[str]:
+def start(home: Path, *command: str) -> subprocess.Popen[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SYNC_", "FLOWER"))}
     # the tests' own cache: what they installed and seeded need not be made again
     cache = os.environ.get("SYNC_TRYTON_CACHE") or str(CHECKOUT / ".sync-cache")
     environ |= {"SYNC_HOME": str(home), "SYNC_TRYTON_CACHE": cache, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        COMMAND, env=environ, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command or COMMAND, env=environ, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )
 
@@ -42,12 +45,49 @@ def left_by(home: Path) -> list[str]:
 
 
 def test_the_demo_keeps_every_promise_and_leaves_nothing_running(tmp_path: Path) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, *MAKE)
     said, _ = process.communicate(timeout=800)
     assert process.returncode == 0, said
     for line in ("duplicates  0", "lost        0", "200 of 200 parts in step", "8 of 8 laws hold", "dead requeue"):
         assert line in said
     assert left_by(tmp_path) == []
+
+
+def test_with_keep_it_stays_up_at_the_addresses_that_it_prints(tmp_path: Path) -> None:
+    """``make demo KEEP=1``; Ctrl-C at a terminal reaches make and all that it started."""
+    process = start(tmp_path, *MAKE, "KEEP=1")
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C stops everything." in line:
+            break
+    try:
+        assert process.poll() is None, said
+        flower, health, metrics = (found_in(said, rf"{name} +(http://\S+)")
+                                   for name in ("flower", "health", "metrics"))
+        assert requests.get(health, timeout=10).status_code == 200
+        assert "sync_records_due" in requests.get(metrics, timeout=10).text
+        assert requests.get(flower, timeout=10).status_code == 401
+        login = ("sync", Path(found_in(said, r"password in (\S+)\)")).read_text(encoding="ascii").strip())
+        tasks = requests.get(f"{flower}/api/tasks", auth=login, timeout=10).json()
+        assert "sync.drain" in {task["name"] for task in tasks.values()}
+        shown = found_in(said, r"commands +(\. .+; sync-workers status)")
+        path = {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
+        status = subprocess.run(["bash", "-c", shown], env=path, cwd=CHECKOUT, capture_output=True, text=True,
+                                timeout=60, check=False)  # fmt: skip
+        assert status.returncode == 1, "the deal that names no part waits for somebody"
+        assert "sync-workers dead list" in status.stdout
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=120)
+    assert left_by(tmp_path) == []
+
+
+def found_in(said: str, pattern: str) -> str:
+    found = re.search(pattern, said)
+    assert found is not None, said
+    return found[1]
 
 
 @pytest.mark.parametrize(

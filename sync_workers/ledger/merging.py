@@ -105,9 +105,9 @@ def merge_rows(
         MOVE_EVENTS,
         "UPDATE records SET merged_into = %(survivor)s WHERE merged_into = %(other)s",
         RETIRE,
-        # Whoever waited for the other waits for nothing now: it looks again, at the survivor.
+        # Whoever waited for the other looks again, at the survivor; and for the survivor this may be the link.
         "UPDATE records SET waits_for = NULL, asked = asked + 1, due_at = least(due_at, clock_timestamp())"
-        " WHERE waits_for = %(other)s",
+        " WHERE waits_for IN (%(other)s, %(survivor)s)",
     ):
         tx.execute(statement, names)
     _close_letter(tx, survivor_id, other_id)

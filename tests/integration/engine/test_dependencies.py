@@ -65,6 +65,28 @@ def test_an_order_that_was_parked_is_woken_by_the_settle_that_links_its_customer
     assert len(world.orders()) == 1
 
 
+def test_an_order_that_was_parked_is_woken_when_the_report_of_our_own_create_links_its_customer(world: World) -> None:
+    """The customer's create was stored and its answer lost; the ERP's own news of it come first (R1)."""
+    world.erp.fault("drop", kind="customer", op="create")
+    company = world.crm.put("customer", {"name": "Nordlicht GmbH"})
+    customer = world.tell("crm", "customer", company)
+    world.work(customer)
+    order = world.tell("crm", "order", world.place_order(company=company))
+    world.work(order)
+    assert world.rows("SELECT waits_for FROM records WHERE id = %s", order) == [(customer,)]
+    [party] = world.erp.store.all("customer")
+
+    world.work(world.tell("erp", "customer", party.id))
+
+    linked = world.rows("SELECT record_id FROM refs WHERE system = 'erp' AND external_id = %s", party.id)
+    assert linked == [(customer,)]
+    woken = world.rows("SELECT waits_for, due_at <= clock_timestamp() FROM records WHERE id = %s", order)
+    assert woken == [(None, True)], "it would wait for its own date, a minute away"
+    world.settle()
+    assert [each["party"] for each in world.orders()] == [party.id]
+    assert_all_laws_hold(world.runtime)
+
+
 def test_parents_in_a_circle_are_all_created_and_linked_in_a_second_pass(family: World) -> None:
     names = ("a", "b", "c")
     ids = {name: family.crm.put("customer", {"name": name}) for name in names}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import re
+import sys
+import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
@@ -26,6 +28,10 @@ _URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}")
 # PostgreSQL repeats the offending row under these headings
 _ROW_VALUES = re.compile(r"(?m)^(DETAIL|CONTEXT|LINE \d+):.*(?:\n[ \t]+\^?.*)*")
+# A defect's own words quote the value that it could not take: int('Ann'), KeyError('ann@example.com')
+_QUOTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+_BECAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+_MEANWHILE = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
 _hidden: tuple[str, ...] = ()
 
@@ -64,6 +70,33 @@ def _clean_field(key: str, value: Any) -> Any:
     return MASK if _SECRET_NAME.search(key) and isinstance(value, (str, bytes)) else _clean(value)
 
 
+def _told(error: BaseException, seen: frozenset[int] = frozenset()) -> str:
+    """Return a traceback whose messages name no value; ``dead show`` has a record's with all of it."""
+    if id(error) in seen:
+        return ""
+    before = ""
+    if error.__cause__ is not None:
+        before = _told(error.__cause__, seen | {id(error)}) + _BECAUSE
+    elif error.__context__ is not None and not error.__suppress_context__:
+        before = _told(error.__context__, seen | {id(error)}) + _MEANWHILE
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {_without_values(error)}"
+
+
+def _without_values(said: object) -> str:
+    return _QUOTED.sub(LEFT_OUT, str(said))
+
+
+def tell_exception(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Render an exception that comes with a line; the message of a library may repeat it."""
+    given = line.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+    if isinstance(error, BaseException):
+        line["exception"] = _told(error)
+        line["event"] = _without_values(line.get("event", ""))
+    return line
+
+
 def redact(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask secrets and leave out what may hold customer data; the last step before a line is written."""
     return {key: _clean_field(key, value) for key, value in line.items()}
@@ -89,7 +122,7 @@ def configuration(level: str = "INFO") -> dict[str, Any]:
                 "foreign_pre_chain": [*_SHARED, structlog.stdlib.PositionalArgumentsFormatter()],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
+                    tell_exception,
                     structlog.processors.EventRenamer("message"),
                     redact,
                     structlog.processors.JSONRenderer(sort_keys=True),

@@ -24,6 +24,13 @@ from sync_workers.fleet.supervisor import Supervisor, read_procfile
 from sync_workers.sandbox.services import Service, start_broker, start_postgres
 from tests.world import QUICK, SECRET, World
 
+LEFT = """
+SELECT id, kind, state, due_at - clock_timestamp(), owner, lease_until - clock_timestamp(), waits_for, failures, note
+  FROM records WHERE due_at IS NOT NULL OR owner IS NOT NULL
+UNION ALL
+SELECT record_id, kind, status, sure_at - clock_timestamp(), op, NULL, NULL, 0, note
+  FROM attempts WHERE status = 'open'
+"""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -159,4 +166,8 @@ def is_quiet(world: World) -> bool:
 
 
 def wait_until_quiet(world: World, within_s: float = 60) -> None:
-    wait_for(lambda: is_quiet(world), within_s, "the fleet never came to rest")
+    try:
+        wait_for(lambda: is_quiet(world), within_s)
+    except AssertionError:
+        left = world.rows(LEFT)
+        raise AssertionError(f"the fleet never came to rest: {left}") from None

@@ -6,6 +6,7 @@ data. Hence the settings below; the ones without a reason beside them say it by 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery, signals
@@ -122,6 +123,13 @@ app.conf.update(
     worker_redirect_stdouts=False,
     beat_max_loop_interval=1.0,
 )
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def _log_from_the_first_line(**_: Any) -> None:
+    """Take over before Celery warns of something: what reads the logs reads JSON."""
+    logs.configure()
+    logging.captureWarnings(True)
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

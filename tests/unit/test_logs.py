@@ -72,3 +72,32 @@ def test_a_database_error_is_logged_without_the_row_it_repeats(lines: Any) -> No
     (line,) = lines()
     assert "duplicate key" in line["exception"]
     assert "ann@example.com" not in line["exception"]
+
+
+NAME, ADDRESS = "Ann Smith", "ann@example.com"
+
+
+def test_the_value_that_a_defect_names_is_left_out_of_every_link_of_the_chain(lines: Any) -> None:
+    try:
+        try:
+            int(NAME)
+        except ValueError as error:
+            raise KeyError(ADDRESS) from error
+    except KeyError:
+        logs.get("a").exception("A record's run met a defect")
+    (line,) = lines()
+    assert NAME not in json.dumps(line)
+    assert ADDRESS not in json.dumps(line)
+    for text in ("ValueError: invalid literal for int() with base 10: ", "KeyError: ", "int(NAME)", "test_logs.py",
+                 "The above exception was the direct cause"):
+        assert text in line["exception"]
+
+
+def test_what_celery_says_of_a_task_that_failed_names_no_value_either(lines: Any) -> None:
+    try:
+        raise ValueError(f"cannot read {NAME!r}")
+    except ValueError as error:
+        logging.getLogger("celery.app.trace").error("Task %s raised unexpected: %r", "sync.poll", error, exc_info=True)
+    (line,) = lines()
+    assert line["message"].startswith("Task sync.poll raised unexpected: ValueError(")
+    assert NAME not in json.dumps(line)

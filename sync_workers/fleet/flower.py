@@ -17,7 +17,7 @@ from sync_workers.settings import Settings
 
 log = logs.get(__name__)
 
-USER = "sync"
+USER = passwords.USER
 MAX_TASKS = 10_000  # its memory grows with every task it remembers
 ADDRESS, PORT = "127.0.0.1", 5555
 

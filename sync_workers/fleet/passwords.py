@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+USER = "sync"
+
 
 def kept(home: Path, page: str) -> str:
     """Return the password of a page, from ``<page>.password`` below ``home``; made at first use."""

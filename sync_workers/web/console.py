@@ -16,10 +16,10 @@ from importlib.resources import files
 from jinja2 import Environment, Template
 
 from sync_workers import logs
+from sync_workers.fleet import passwords
 from sync_workers.ledger import cash
 from sync_workers.ledger.connection import Ledger
 
-USER = "sync"
 MOST = 200
 HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -48,7 +48,7 @@ class Console:
             given = base64.b64decode(text, validate=True) if scheme.lower() == "basic" else b""
         except binascii.Error:
             given = b""
-        return hmac.compare_digest(given, f"{USER}:{self._password}".encode())
+        return hmac.compare_digest(given, f"{passwords.USER}:{self._password}".encode())
 
     def page(self) -> bytes:
         """Render the page from the ledger as it is now. Raises TransientError while that is away."""

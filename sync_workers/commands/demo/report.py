@@ -15,8 +15,7 @@ from sync_workers import logs
 from sync_workers.commands.demo.books import Books
 from sync_workers.commands.demo.day import Day
 from sync_workers.commands.demo.stage import Stage
-from sync_workers.fleet import flower
-from sync_workers.web import console
+from sync_workers.fleet import flower, passwords
 
 PROVE = "from sync_workers.commands.main import main; main()"
 
@@ -103,7 +102,7 @@ def show_addresses(stage: Stage) -> None:
     click.echo()
     _row("flower", f"{stage.flower}  (user {flower.USER}, password in {stage.home / 'flower.password'})", True)
     _row("health", f"{stage.site}/healthz  {stage.site}/readyz", True)
-    _row("console", f"{stage.site}/console/  (user {console.USER}, password in {stage.home}/console.password)", True)
+    _row("console", f"{stage.site}/console/  (user {passwords.USER}, password in {stage.home}/console.password)", True)
     _row("metrics", f"{stage.site}/metrics", True)
     _row("crm", f"{stage.crm.url}/sandbox/account", True)
     _row("erp", f"{stage.erp.url}  (database {stage.erp.database}, passwords beside its snapshot)", True)

@@ -1,7 +1,7 @@
 """Every path, required field and answer of the simulator, against the models of HubSpot's own client.
 
-The listings are derived from hubspot-api-python (operations, body and response models). They
-are not part of this project: SYNC_SHARED names the folder that holds ``contracts/hubspot``.
+The client is a test dependency; what it knows is read from its sources (``client_listing``). The same listings
+were published as ``contracts/hubspot``: where SYNC_SHARED names the folder that holds it, the two are compared.
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ import pytest
 import requests
 
 from sync_workers.sandbox.hubspot import routes
+from tests.contract.hubspot_simulator.client_listing import PACKAGES, listing
 
-ROOT = Path(__file__).resolve().parents[3]
-FOLDER = Path(os.environ.get("SYNC_SHARED", ROOT.parent / "shared")) / "contracts" / "hubspot"
-pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"no contract listings at {FOLDER}; set SYNC_SHARED"
-)
+FOLDER = Path(os.environ.get("SYNC_SHARED", Path(__file__).resolve().parents[4] / "shared")) / "contracts" / "hubspot"
 
 # What the product has no use for, and the simulator answers with 404.
 NOT_SERVED = re.compile(
@@ -38,9 +35,9 @@ EXTRA = {"status", "X", "hubspotDefined"}
 class Contract:
     """One listing: its operations as patterns, its models as checks."""
 
-    def __init__(self, path: Path) -> None:
-        document = json.loads(path.read_text())
-        self.name = path.stem
+    def __init__(self, name: str) -> None:
+        document = listing(name)
+        self.name = name
         self.schemas: dict[str, Any] = document["schemas"]
         self.operations = document["operations"]
         for operation in self.operations:
@@ -101,7 +98,7 @@ def is_plain(kind: str, value: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def contracts() -> list[Contract]:
-    return [Contract(path) for path in sorted(FOLDER.glob("*.json"))]
+    return [Contract(name) for name in PACKAGES]
 
 
 class Caller:
@@ -144,6 +141,23 @@ class Caller:
 @pytest.fixture
 def call(web, contracts) -> Caller:
     return Caller(web, contracts)
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no published listings at {FOLDER}; set SYNC_SHARED")
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_is_read_from_the_client_is_what_was_published(name: str) -> None:
+    published = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+    def operations(document: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+        return {f"{each['method']} {each['path']}": (re.sub(r"\[.*", "", each.get("body") or ""), each["responses"])
+                for each in document["operations"]}
+
+    def fields(document: dict[str, Any]) -> dict[str, Any]:
+        return {model: {name: {**rule, "enum": sorted(rule.get("enum", ()))} for name, rule in known.items()}
+                for model, known in document["schemas"].items()}
+
+    assert operations(listing(name)) == operations(published)
+    assert fields(published).items() <= fields(listing(name)).items()
 
 
 def test_every_documented_path_is_served_or_listed_as_left_out(contracts):

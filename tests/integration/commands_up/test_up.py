@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,10 @@ def test_up_carries_an_order_and_leaves_nothing_running(
         assert wait_until(lambda: len(erp.store.all("order")) == 1, 60)
         assert erp.store.all("order")[0].fields["po"] == "PO-77"
         assert requests.get(f"http://127.0.0.1:{environ['FLOWER_PORT']}/", timeout=10).status_code == 401
+        # it sees what happens from the moment that it is there
+        assert wait_until(lambda: "sync.sweep" in names_in_flower(environ, tmp_path / "home"), 60)
+        crm.edit("order", erp.store.all("order")[0].fields["reference"].removeprefix("crm-order-"), {"po_number": "PO"})
+        assert wait_until(lambda: "sync.drain" in names_in_flower(environ, tmp_path / "home"), 60)
         assert run("status", environ=environ, cwd=tmp_path).returncode == 0
         services = tmp_path / "home" / "services.json"
         assert services.stat().st_mode & 0o777 == 0o600
@@ -54,6 +61,53 @@ def test_up_carries_an_order_and_leaves_nothing_running(
         assert word in said
     assert using(tmp_path / "home") == []
     assert not services.exists()
+
+
+def names_in_flower(environ: dict[str, str], home: Path) -> set[str]:
+    """Return the names of the tasks that Flower shows to who has the password."""
+    login = ("sync", (home / "flower.password").read_text(encoding="ascii").strip())
+    reply = requests.get(f"http://127.0.0.1:{environ['FLOWER_PORT']}/api/tasks", auth=login, timeout=10)
+    assert reply.ok
+    return {task["name"] for task in reply.json().values()}
+
+
+@contextmanager
+def ready(environ: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run ``up`` until it is ready, and stop it when the block ends."""
+    process = start("up", "--quiet", environ=environ, cwd=cwd)
+    try:
+        assert wait_until(lambda: is_ready(environ) or process.poll() is not None, READY_WITHIN_S)
+        yield process
+    finally:
+        said = stop(process)
+    assert process.returncode == 0, said
+
+
+@pytest.mark.slow
+def test_up_keeps_its_data_between_runs(
+    environ: dict[str, str], tmp_path: Path, crm: plain.PlainServer, erp: plain.PlainServer
+) -> None:
+    crm.hooks.url, crm.hooks.secret = f"http://{environ['SYNC_WEB_BIND']}/hooks/crm", SECRET
+    with ready(environ, tmp_path):
+        deal = crm.put("order", {"po_number": "PO-1"})
+        assert wait_until(lambda: len(erp.store.all("order")) == 1, 60)
+        assert wait_until(crm.hooks.wait_until_sent, 60)
+    with ready(environ, tmp_path):
+        crm.edit("order", deal, {"po_number": "PO-2"})
+        assert wait_until(lambda: [each.fields["po"] for each in erp.store.all("order")] == ["PO-2"], 60)
+        told = json.loads(run("explain", "order", deal, "--json", environ=environ, cwd=tmp_path).stdout)
+    assert [attempt["op"] for attempt in told["attempts"]] == ["create", "update"], "it remembers the first run"
+    assert using(tmp_path / "home") == []
+
+
+@pytest.mark.slow
+def test_up_uses_the_servers_that_are_named_and_starts_none_of_its_own(
+    on_servers: dict[str, str], tmp_path: Path
+) -> None:
+    with ready(on_servers, tmp_path):
+        assert json.loads(run("status", "--json", environ=on_servers, cwd=tmp_path).stdout)["events"]["received"] == 0
+    for embedded in ("postgres", "broker", "services.json"):
+        assert not (tmp_path / "home" / embedded).exists()
 
 
 @pytest.mark.slow

@@ -26,9 +26,10 @@ from redis.retry import Retry
 
 from sync_workers import logs
 from sync_workers.connectors import registry
-from sync_workers.connectors.contract import Connector
+from sync_workers.connectors.contract import Connector, Types
 from sync_workers.connectors.limiter import Limiter
 from sync_workers.domain.mapping import Sheet
+from sync_workers.domain.value_types import types_of
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
@@ -230,6 +231,11 @@ def paths_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, Sequence[str
 def objects_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, str]:
     """Return what the kinds live in there, for those whose sheet says so."""
     return {kind: sheet.objects[system] for kind, sheet in sheets.items() if system in sheet.objects}
+
+
+def types_in(sheets: Mapping[str, Sheet], system: str) -> Types:
+    """Return what the sheets put at each native path of one system, by kind."""
+    return {kind: types_of(sheet, system) for kind, sheet in sheets.items() if system in sheet.systems}
 
 
 def _versions(tx: Any) -> dict[str, int]:

@@ -34,7 +34,7 @@ from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.letters import Letter
 from sync_workers.ledger.migrate import migrate
 from sync_workers.ledger.proof import prove
-from sync_workers.runtime import Runtime, open_runtime, paths_of
+from sync_workers.runtime import Runtime, open_runtime, paths_of, types_in
 from sync_workers.sandbox import hubspot
 from sync_workers.sandbox.hubspot import Account
 from sync_workers.sandbox.proxy import FaultProxy
@@ -364,7 +364,8 @@ def open_distributor(
         server.app = site
         clerk = erp.login(CLERK, database)
         try:
-            findings = runtime.connectors["crm"].examine(paths_of(runtime.sheets, "crm"), fix=True)
+            types = types_in(runtime.sheets, "crm")
+            findings = runtime.connectors["crm"].examine(paths_of(runtime.sheets, "crm"), fix=True, types=types)
             assert not [finding for finding in findings if not finding.ok]
             assert known.webhook_url == public_url, "doctor --fix has not told HubSpot where we listen"
             with _serving(server):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import (
     NO_OBJECTS,
+    NO_TYPES,
     Cursor,
     FieldType,
     Finding,
@@ -23,6 +24,7 @@ from sync_workers.connectors.contract import (
     Request,
     SystemSettings,
     Traits,
+    Types,
 )
 from sync_workers.connectors.http import Slot
 from sync_workers.connectors.tryton.changes import LONGEST_TRANSACTION, Changes
@@ -159,7 +161,9 @@ class TrytonConnector:
         """Return the fields as the server has them now, asked anew each time."""
         return describe(self._session, self._kind(kind), Deadline(POLL_BUDGET_S))
 
-    def examine(self, paths: Mapping[str, Sequence[str]], *, fix: bool = False) -> list[Finding]:
+    def examine(
+        self, paths: Mapping[str, Sequence[str]], *, fix: bool = False, types: Types = NO_TYPES
+    ) -> list[Finding]:
         """Check server, login, company, modules, rights and fields; nothing that ``fix`` could create."""
         return self._examination.run({self._kind(kind): used for kind, used in paths.items()})
 

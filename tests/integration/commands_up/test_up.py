@@ -50,6 +50,10 @@ def test_up_carries_an_order_and_leaves_nothing_running(
         crm.edit("order", erp.store.all("order")[0].fields["reference"].removeprefix("crm-order-"), {"po_number": "PO"})
         assert wait_until(lambda: "sync.drain" in names_in_flower(environ, tmp_path / "home"), 60)
         assert run("status", environ=environ, cwd=tmp_path).returncode == 0
+        metrics = requests.get(f"http://{environ['SYNC_WEB_BIND']}/metrics", timeout=10).text
+        assert 'sync_deliveries_total{outcome="accepted",system="crm"}' in metrics, "the receiver counted it"
+        assert 'sync_wakeups_total{queue="live"}' in metrics
+        assert "flower_" not in metrics, "Flower's figures are Flower's: those of a dead one would stay for ever"
         services = tmp_path / "home" / "services.json"
         assert services.stat().st_mode & 0o777 == 0o600
         second = run("up", environ=environ, cwd=tmp_path)

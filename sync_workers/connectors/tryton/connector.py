@@ -30,7 +30,8 @@ from sync_workers.connectors.http import Slot
 from sync_workers.connectors.tryton.changes import LONGEST_TRANSACTION, Changes
 from sync_workers.connectors.tryton.examination import Examination, describe
 from sync_workers.connectors.tryton.lookups import Lookups
-from sync_workers.connectors.tryton.parties import Parties
+from sync_workers.connectors.tryton.merging import Merging
+from sync_workers.connectors.tryton.parties import HOLD_CATEGORY, Parties
 from sync_workers.connectors.tryton.products import Products
 from sync_workers.connectors.tryton.records import Kind
 from sync_workers.connectors.tryton.sales import Sales
@@ -65,21 +66,26 @@ class TrytonConnector:
         self._session = Session(settings)
         lookups = Lookups(self._session)
         warehouse = str(options["warehouse"]) if options.get("warehouse") else None
-        sales = Sales(self._session, lookups, warehouse)
+        hold_category = str(options.get("hold_category") or HOLD_CATEGORY)
+        parties = Parties(self._session, lookups, options.get("not_customers", ()), hold_category)
+        sales = Sales(self._session, lookups, warehouse, hold_category)
         self._stock = Stock(self._session, lookups, warehouse, options.get("warehouses", ()))
         kinds: tuple[Kind, ...] = (
-            Parties(self._session, lookups, options.get("not_customers", ())),
+            parties,
             Products(self._session, lookups),
             self._stock,
             sales,
         )
         self._kinds = {kind.name: kind for kind in kinds}
-        self._steps = Steps(sales, options.get("accept_warnings", ()))
+        self._steps: dict[str, Steps | Merging] = {
+            "order": Steps(sales, options.get("accept_warnings", ())),
+            "customer": Merging(parties),
+        }
         longest = options.get("longest_transaction_s")
         self._changes = Changes(
             self._session, timedelta(seconds=float(longest)) if longest is not None else LONGEST_TRANSACTION
         )
-        self._examination = Examination(self._session, lookups, warehouse, self._stock.names)
+        self._examination = Examination(self._session, lookups, warehouse, self._stock.names, hold_category)
 
     def parent_of(self, kind: str, external_id: str) -> tuple[str, str] | None:
         raise PermanentError(f"{self.system}: {kind} is no part of another kind")
@@ -128,9 +134,9 @@ class TrytonConnector:
         self._session.login(within)  # before anything is sent: a renewed login is never part of a write
         if not write.action:
             return kind.write(write, within)
-        if write.kind != "order":
+        if write.kind not in self._steps:
             raise PermanentError(f"{write.kind}: has no step {write.action!r} in Tryton")
-        return self._steps.take(write, within)
+        return self._steps[write.kind].take(write, within)
 
     def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
         """Write one by one: a call with several records is one transaction: a bad item would fail all."""

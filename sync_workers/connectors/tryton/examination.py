@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_workers.connectors.contract import FieldType, Finding
+from sync_workers.connectors.tryton import holds, progress
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.records import Kind
 from sync_workers.connectors.tryton.session import Deadline, Session
@@ -13,7 +14,7 @@ from sync_workers.errors import SyncError
 
 SERIES = "8.2"
 MODULES = {
-    "customer": ("party",),
+    "customer": ("party", "sale", "stock", "account_invoice"),
     "part": ("product",),
     "stock": ("stock",),
     "order": ("sale", "stock", "account_invoice"),
@@ -24,6 +25,10 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "party.address": ("read", "create", "write"),
         "party.contact_mechanism": ("read", "create", "write"),
         "party.identifier": ("read", "create", "write"),
+        "party.category": ("read",),
+        "sale.sale": ("read",),
+        "stock.shipment.out": ("read",),
+        "account.invoice": ("read",),
     },
     "part": {"product.product": ("read",), "product.template": ("read",), "product.uom": ("read",)},
     "stock": {"product.product": ("read",), "stock.move": ("read",), "stock.location": ("read",)},
@@ -31,12 +36,19 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "sale.sale": ("read", "create", "write"),
         "sale.line": ("read", "create", "write", "delete"),
         "party.party": ("read",),
+        "party.address": ("read",),
+        "party.category": ("read",),
         "product.product": ("read",),
-        "stock.move": ("read",),
+        "stock.move": ("read", "write"),
+        "stock.shipment.out": ("read", "write"),
+        "account.invoice": ("read", "write"),
+        "account.tax": ("read",),
+        "account.configuration": ("read",),
+        "currency.currency": ("read",),
     },
 }
 _UNIQUE = {("customer", "code"), ("part", "code")}
-_DERIVED = {"order": {"hold_reason": FieldType("char", read_only=True)}}
+_DERIVED = {"order": {**holds.DERIVED, **progress.DERIVED}}
 
 
 def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldType]:
@@ -70,12 +82,18 @@ class Examination:
     """Looks at one server, finding by finding; what fails early ends it, for the rest would say the same."""
 
     def __init__(
-        self, session: Session, lookups: Lookups, warehouse: str | None, stocked: Sequence[str | None]
+        self,
+        session: Session,
+        lookups: Lookups,
+        warehouse: str | None,
+        stocked: Sequence[str | None],
+        hold_category: str,
     ) -> None:
         """``warehouse`` is what orders ship from, ``stocked`` those whose stock is shown."""
         self._session = session
         self._lookups = lookups
         self._warehouses = {"order": (warehouse,), "stock": tuple(stocked)}
+        self._hold_category = hold_category
 
     def run(self, used: Mapping[Kind, Sequence[str]]) -> list[Finding]:
         """Return the findings for the kinds and native paths in use."""
@@ -91,6 +109,10 @@ class Examination:
             findings += self._rights([kind.name for kind in used], within)
             houses = [name for kind in used for name in self._warehouses.get(kind.name, ())]
             findings += [self._house(name, within) for name in dict.fromkeys(houses)]
+            if {"customer", "order"} & {kind.name for kind in used}:
+                findings.append(self._category(within))
+            if "order" in {kind.name for kind in used}:
+                findings.append(self._reopening(within))
             for kind, paths in used.items():
                 findings += self._fields(kind, paths, within)
         except SyncError as error:
@@ -148,6 +170,24 @@ class Examination:
         except SyncError as error:
             return Finding(f"Tryton: {error.message}", False, error.mend)
         return Finding(f"Tryton: warehouse {house['name']}", True)
+
+    def _category(self, within: Deadline) -> Finding:
+        named = [["name", "=", self._hold_category]]
+        found = self._session.search_read("party.category", named, ["id"], within=within)
+        return Finding(
+            f"Tryton: party category {self._hold_category!r} for customers on hold",
+            bool(found),
+            "" if found else "add it (Party, Categories), or set hold_category of this system to yours",
+        )
+
+    def _reopening(self, within: Deadline) -> Finding:
+        field = self._session.ask_fields("sale.line", within, ["moves_ignored"])["moves_ignored"]
+        may = not field["readonly"]
+        return Finding(
+            f"Tryton: {self._session.user} may take up again an order that was taken back",
+            may,
+            "" if may else "give the user the group Sales Administrator: Administration, Users",
+        )
 
     def _fields(self, kind: Kind, paths: Sequence[str], within: Deadline) -> list[Finding]:
         known = describe(self._session, kind, within)

@@ -22,6 +22,7 @@ from sync_workers.errors import PermanentError, SyncError, Unsure
 PAGE = (
     500  # rows per call: an order with its lines stays below the body cap, and a call below a second or two
 )
+SHOWN = "+"  # parts a version: before it the stamps, after it a digest of what is shown
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Kind(ABC):
                 mend="it was deleted there: recreate or unlink it",
             )
         stamps = self.stamps(rows[0])
-        if write.version is not None and version_of(stamps) != write.version:
+        if write.version is not None and version_of(stamps) != write.version.partition(SHOWN)[0]:
             raise stale(f"{self.name} {write.id}")
         return rows[0], stamps
 
@@ -195,33 +196,38 @@ class Kind(ABC):
 def version_of(stamps: Mapping[str, str]) -> str:
     """Return one text that differs when the record or an item of it was changed, added or deleted."""
     newest = max(stamps.values(), key=float)
-    return f"{newest}-{crc32(repr(sorted(stamps.items())).encode()):08x}"
+    return f"{newest}-{_digest(sorted(stamps.items()))}"
+
+
+def version_showing(stamps: Mapping[str, str], shown: object) -> str:
+    """Return a version that differs as well when ``shown`` does: what no stamp of the record tells.
+
+    A write compares the stamps alone: they are what the server compares.
+    """
+    return f"{version_of(stamps)}{SHOWN}{_digest(shown)}"
+
+
+def _digest(value: object) -> str:
+    return f"{crc32(repr(value).encode()):08x}"
 
 
 def list_operations(
-    change: ListChange,
-    values: Callable[[Fields], Row],
-    known: set[int],
-    what: str,
-    *,
-    switch_off: bool = False,
+    change: ListChange, values: Callable[[Fields], Row], known: set[int], what: str
 ) -> list[list[Any]]:
-    """Return Tryton's nested operations for ``change``. An id that is not ``known`` is refused by name.
-
-    ``switch_off``: a removed item may hang on documents, so it is deactivated instead of deleted.
-    """
+    """Return Tryton's nested operations for ``change``. An id that is not ``known`` is refused by name."""
     operations: list[list[Any]] = []
     for item, fields in change.change:
-        operations.append(["write", [_item(item, known, what)], values(fields)])
-    gone = [_item(item, known, what) for item in change.remove]
+        operations.append(["write", [item_id(item, known, what)], values(fields)])
+    gone = [item_id(item, known, what) for item in change.remove]
     if gone:
-        operations.append(["write", gone, {"active": False}] if switch_off else ["delete", gone])
+        operations.append(["delete", gone])
     if change.add:
         operations.append(["create", [values(fields) for _, fields in change.add]])
     return operations
 
 
-def _item(item: str, known: set[int], what: str) -> int:
+def item_id(item: str, known: set[int], what: str) -> int:
+    """Return the number of an item. PermanentError for one that the record has not."""
     if not item.isdecimal() or int(item) not in known:
         raise PermanentError(
             f"{what}: Tryton has no item {item} there", mend="it was deleted there; plan again"

@@ -65,13 +65,14 @@ def test_number_state_and_total_are_back_on_the_deal(loaded: Distributor) -> Non
     assert not shown.get("erp_hold_reason")
 
 
-def test_an_order_costs_the_erp_three_writes_and_the_crm_one(loaded: Distributor) -> None:
-    """Create, quote, confirm; then one word back, of which the echo ends as unchanged (complaint 4)."""
+def test_an_order_costs_the_erp_three_writes_and_the_crm_one_per_record(loaded: Distributor) -> None:
+    """Create, quote, confirm; then one word back on the deal, on its line (what is to ship) and on the company
+    (what it owes by now), of which the echoes end as unchanged (complaint 4)."""
     with loaded.written() as writes:
         deal = loaded.win(loaded.company("C1005")["id"], [line("RC41/1R", "1", "38.75")])
         loaded.settle()
         loaded.settle()
-    assert writes == {"crm": 1, "erp": 3}
+    assert writes == {"crm": 3, "erp": 3}
     outcomes = loaded.outcomes("order", deal)
     assert "applied" in outcomes
     assert set(outcomes) <= {"applied", "unchanged", "superseded"}

@@ -188,7 +188,7 @@ class Quantity(Converter):
         return 1 / factor if self.per_unit else factor
 
     def _times(self, value: Decimal, factor: Fraction) -> Decimal:
-        return rounded(value if factor == 1 else _exact(Fraction(value) * factor), self.digits, self.rounding)
+        return rounded(value if factor == 1 else exact(Fraction(value) * factor), self.digits, self.rounding)
 
 
 def number(value: Any) -> Decimal:
@@ -214,7 +214,7 @@ def rounded(value: Decimal, digits: int | None, rounding: str) -> Decimal:
         raise Unconvertible("has more digits than an amount can have") from None
 
 
-def _exact(value: Fraction) -> Decimal:
+def exact(value: Fraction) -> Decimal:
     """Turn a fraction into a decimal, or refuse: a third of a box has no exact number of pieces."""
     rest = value.denominator
     for prime in (2, 5):

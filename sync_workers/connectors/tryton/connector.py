@@ -64,7 +64,7 @@ class TrytonConnector:
         lookups = Lookups(self._session)
         warehouse = str(options["warehouse"]) if options.get("warehouse") else None
         sales = Sales(self._session, lookups, warehouse)
-        self._stock = Stock(self._session, lookups, warehouse)
+        self._stock = Stock(self._session, lookups, warehouse, options.get("warehouses", ()))
         kinds: tuple[Kind, ...] = (
             Parties(self._session, lookups, options.get("not_customers", ())),
             Products(self._session, lookups),
@@ -77,7 +77,7 @@ class TrytonConnector:
         self._changes = Changes(
             self._session, timedelta(seconds=float(longest)) if longest is not None else LONGEST_TRANSACTION
         )
-        self._examination = Examination(self._session, lookups, warehouse)
+        self._examination = Examination(self._session, lookups, warehouse, self._stock.names)
 
     def parent_of(self, kind: str, external_id: str) -> tuple[str, str] | None:
         raise PermanentError(f"{self.system}: {kind} is no part of another kind")

@@ -69,10 +69,13 @@ def _choices(field: Mapping[str, Any]) -> tuple[str, ...]:
 class Examination:
     """Looks at one server, finding by finding; what fails early ends it, for the rest would say the same."""
 
-    def __init__(self, session: Session, lookups: Lookups, warehouse: str | None) -> None:
+    def __init__(
+        self, session: Session, lookups: Lookups, warehouse: str | None, stocked: Sequence[str | None]
+    ) -> None:
+        """``warehouse`` is what orders ship from, ``stocked`` those whose stock is shown."""
         self._session = session
         self._lookups = lookups
-        self._warehouse = warehouse
+        self._warehouses = {"order": (warehouse,), "stock": tuple(stocked)}
 
     def run(self, used: Mapping[Kind, Sequence[str]]) -> list[Finding]:
         """Return the findings for the kinds and native paths in use."""
@@ -86,8 +89,8 @@ class Examination:
             )
             findings += self._modules([kind.name for kind in used], within)
             findings += self._rights([kind.name for kind in used], within)
-            if {"stock", "order"} & {kind.name for kind in used}:
-                findings.append(self._house(within))
+            houses = [name for kind in used for name in self._warehouses.get(kind.name, ())]
+            findings += [self._house(name, within) for name in dict.fromkeys(houses)]
             for kind, paths in used.items():
                 findings += self._fields(kind, paths, within)
         except SyncError as error:
@@ -139,9 +142,9 @@ class Examination:
             )
         return findings
 
-    def _house(self, within: Deadline) -> Finding:
+    def _house(self, name: str | None, within: Deadline) -> Finding:
         try:
-            house = self._lookups.warehouse(self._warehouse, within)
+            house = self._lookups.warehouse(name, within)
         except SyncError as error:
             return Finding(f"Tryton: {error.message}", False, error.mend)
         return Finding(f"Tryton: warehouse {house['name']}", True)

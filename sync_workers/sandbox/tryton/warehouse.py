@@ -15,6 +15,8 @@ from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.rpc import Rpc, TrytonError
 
 DONE = "done"
+SUPPLIER = "Ironbound Works"
+SUPPLIERS = "Suppliers"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,27 @@ def adjust_count(rpc: Rpc, code: str, counted: float, warehouse: str = MAIN_WARE
     })  # fmt: skip
     rpc.press("stock.inventory", "confirm", inventory)
     return inventory
+
+
+def plan_delivery(rpc: Rpc, code: str, pieces: float, day: date, warehouse: str = MAIN_WAREHOUSE) -> int:
+    """Enter what a supplier will deliver on ``day``; return the shipment's id. Nothing is received yet."""
+    part, supplier = find_part(rpc, code), _supplier(rpc)
+    (house,) = rpc.read("stock.location", [_warehouse(rpc, warehouse)], "input_location", "storage_location")
+    (row,) = rpc.read("product.product", [part], "default_uom")
+    (party,) = rpc.read("party.party", [supplier], "supplier_location")
+    company = rpc.context["company"]
+    (currency,) = rpc.read("company.company", [company], "currency")
+    move = {
+        "product": part, "quantity": float(pieces), "unit": row["default_uom"], "company": company,
+        "from_location": party["supplier_location"], "to_location": house["input_location"],
+        "unit_price": Decimal(1), "currency": currency["currency"], "planned_date": day,
+    }  # fmt: skip
+    (shipment,) = rpc.create("stock.shipment.in", {
+        "supplier": supplier, "company": company, "planned_date": day, "warehouse": house["id"],
+        "warehouse_input": house["input_location"], "warehouse_storage": house["storage_location"],
+        "moves": [["create", [move]]],
+    })  # fmt: skip
+    return shipment
 
 
 def open_shipments(rpc: Rpc, sale: int) -> list[int]:
@@ -182,6 +205,20 @@ def _limit(rpc: Rpc, shipment: int, pieces: Mapping[str, float]) -> None:
         wants = wanted.get(move["product"], 0.0)
         if wants < move["quantity"]:
             rpc.write("stock.move", [move["id"]], {"quantity": wants})
+
+
+def _supplier(rpc: Rpc) -> int:
+    """Return the one supplier there is, entered on first use, in the category that marks those who buy nothing."""
+    known = rpc.find("party.party", [["name", "=", SUPPLIER]])
+    if known:
+        return known[0]
+    categories = rpc.find("party.category", [["name", "=", SUPPLIERS]])
+    category = categories[0] if categories else rpc.create("party.category", {"name": SUPPLIERS})[0]
+    (made,) = rpc.create("party.party", {
+        "name": SUPPLIER, "categories": [["add", [category]]],
+        "addresses": [["create", [{"street_unstructured": "4 Foundry Row", "city": "Gary"}]]],
+    })  # fmt: skip
+    return made
 
 
 def _warehouse(rpc: Rpc, name: str) -> int:

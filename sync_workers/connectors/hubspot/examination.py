@@ -108,12 +108,13 @@ def _ensure_group(wire: Wire, place: HubspotObject) -> None:
 
 
 def _definition(kind: str, name: str, place: HubspotObject, is_reference: bool) -> Json:
-    is_number = kind == "stock"
+    shape = "date" if name.endswith("_on") else "number"
+    type_, field = (shape, shape) if kind == "stock" else ("string", "text")
     return {
         "name": name,
         "label": name.replace("_", " ").capitalize(),
-        "type": "number" if is_number else "string",
-        "fieldType": "number" if is_number else "text",
+        "type": type_,
+        "fieldType": field,
         "groupName": GROUP,
         "hasUniqueValue": is_reference,
         "description": "Kept by the sync layer between CRM and ERP",

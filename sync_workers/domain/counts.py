@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
-from sync_workers.domain.amounts import exact, number
-from sync_workers.domain.converters import Converter, Spot, Unconvertible
+from sync_workers.domain.amounts import Number, exact, number
+from sync_workers.domain.converters import Spot, Unconvertible
 from sync_workers.domain.records import Scalar
 
 
@@ -26,17 +26,16 @@ WHOLE: Mapping[str, Callable[[Fraction], int]] = {"half_up": _half_up, "half_eve
 
 
 @dataclass(frozen=True)
-class Counted(Converter):
+class Counted(Number):
     """How many of a ``unit`` an amount in canonical units makes; ``holds`` is what is in one.
 
     ``digits`` None: exactly, or it is refused. Read back it is what that many units hold, so that the merge
     knows beforehand what the system will show of an amount that does not fill the last one.
     """
 
-    unit: str
-    holds: Fraction
-    digits: int | None = None
     rounding: str = "down"
+    unit: str = ""
+    holds: Fraction = Fraction(1)
 
     def read(self, native: Any, spot: Spot) -> Scalar:
         # Not rounded first: half a box that somebody typed is another number than what was written.

@@ -86,7 +86,8 @@ def _counted(given: Mapping[str, Any], units: Units | None) -> Counted:
         exact(held[unit])
     except Unconvertible:
         raise ValueError(f"count_in = {unit!r}: {held[unit]} of the base unit is no decimal number") from None
-    return Counted(unit, held[unit], **{name: given[name] for name in ("digits", "rounding") if name in given})
+    options = {name: given[name] for name in ("digits", "rounding") if name in given}
+    return Counted(unit=unit, holds=held[unit], **options)
 
 
 def _check_options(given: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_workers.domain.amounts import Number
 from sync_workers.domain.converters import Spot, Unconvertible
 from sync_workers.domain.counts import Counted
 from sync_workers.domain.mapping import Sheet
@@ -78,6 +79,10 @@ def test_what_somebody_typed_is_read_whole(typed: Any, pieces: str) -> None:
     assert converter("box", digits=0).read(typed, AT) == Decimal(pieces)
 
 
+def test_it_is_a_number_to_whoever_creates_a_field_for_it() -> None:
+    assert isinstance(converter("box", digits=0), Number)
+
+
 def test_without_digits_what_makes_no_exact_number_is_refused_and_says_what_would_mend_it() -> None:
     with pytest.raises(Unconvertible, match="no exact number of 'box', which holds 6") as caught:
         converter("box").write(Decimal(7), AT)
@@ -117,7 +122,7 @@ HOLDS = st.fractions(Fraction(1, 64), 10_000).filter(lambda one: one.denominator
 def test_never_more_is_shown_than_there_is_and_never_a_whole_step_less(
     amount: Decimal, holds: Fraction, digits: int
 ) -> None:
-    shown = Fraction(Counted("box", holds, digits).shown(amount, AT))
+    shown = Fraction(Counted(digits, unit="box", holds=holds).shown(amount, AT))
     assert shown <= Fraction(amount) < shown + holds / 10**digits
 
 
@@ -125,7 +130,7 @@ def test_never_more_is_shown_than_there_is_and_never_a_whole_step_less(
 def test_what_was_written_reads_back_as_it_was_foreseen_and_is_written_no_other_way(
     amount: Decimal, holds: Fraction, digits: int | None, rounding: str
 ) -> None:
-    made = Counted("box", holds, digits, rounding)
+    made = Counted(digits, rounding, "box", holds)
     try:
         written = made.write(amount, AT)
     except Unconvertible:

@@ -100,7 +100,10 @@ def merge_rows(
     for system in clashes:
         tx.execute(BECOME_ALIASES, {**names, "system": system})
     for statement in (
-        "UPDATE refs SET record_id = %(survivor)s WHERE record_id = %(other)s",
+        # Older ids first, by the ref that they lead to: no index holds them by their record.
+        "UPDATE refs f SET record_id = %(survivor)s FROM refs led WHERE f.alias_of = led.id"
+        " AND led.record_id = %(other)s AND led.alias_of IS NULL",
+        "UPDATE refs SET record_id = %(survivor)s WHERE record_id = %(other)s AND alias_of IS NULL",
         "UPDATE identities SET record_id = %(survivor)s WHERE record_id = %(other)s",
         MOVE_EVENTS,
         "UPDATE records SET merged_into = %(survivor)s WHERE merged_into = %(other)s",

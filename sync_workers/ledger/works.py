@@ -109,10 +109,13 @@ class Work:
     letter: LetterRow | None
 
 
+# Older ids by the ref that they lead to: no index holds them by their record.
 REFS = Prepared("""
+WITH mine AS MATERIALIZED (SELECT * FROM refs WHERE record_id = ANY(%s::bigint[]) AND alias_of IS NULL)
 SELECT id, record_id, system, kind, external_id, version, sent, held, item_ids, gone_since, first_seen_at,
        alias_of
-  FROM refs WHERE record_id = ANY(%s::bigint[]) ORDER BY id
+  FROM (SELECT * FROM mine
+        UNION ALL SELECT older.* FROM refs older JOIN mine ON older.alias_of = mine.id) AS known ORDER BY id
 """)
 ATTEMPTS = Prepared("""
 SELECT record_id, id, system, kind, op, action, key, mapping_version, fence, fields, status, started_at,

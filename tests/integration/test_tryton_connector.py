@@ -20,6 +20,7 @@ from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.rpc import Rpc
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import TrytonServer
+from sync_workers.sandbox.tryton.warehouse import ship
 
 pytestmark = pytest.mark.tryton
 
@@ -75,9 +76,7 @@ class Erp:
 
     def ship(self, order: Native) -> None:
         """Do what the warehouse does until the goods have left."""
-        (sale,) = self.person("sale.sale.read", [int(order.id)], ["shipments"])
-        for step in ("assign_try", "pick", "pack", "do"):
-            self.person(f"stock.shipment.out.{step}", sale["shipments"])
+        ship(self._clerk, int(order.id))
 
 
 def unique() -> str:

@@ -40,6 +40,9 @@ class Harness(Bench):
         "part": ("code", "name", "list_price", "unit.symbol"),
         "stock": ("code", "on_hand", "allocated", "available"),
         "order": ("reference", "party", "state", "hold_reason", "lines", "lines.note", "lines.product.code"),
+        "shipment": ("number", "order", "state", "carrier", "tracking", "lines.line", "lines.quantity"),
+        "invoice": ("number", "order", "state", "balance", "post_asked", "shipped_at", "lines.line"),
+        "credit_note": ("number", "order", "state", "credits", "balance", "lines.line"),
     }
     references = {"customer": "code", "part": "code", "order": "reference"}
     batch_kind = "customer"

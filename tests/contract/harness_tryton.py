@@ -13,7 +13,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import Fields, ListChange, SystemSettings
 from sync_workers.sandbox.services import ServiceGroup, start_postgres
-from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
+from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import ensure_tryton
 from tests.contract.harness import Bench, Trouble
@@ -37,7 +37,7 @@ class Harness(Bench):
     kinds = ("customer", "part", "order")
     paths = {
         "customer": ("code", "name", "email", "tax_id", "addresses.city", "main_address.country.code"),
-        "part": ("code", "name", "list_price", "unit.symbol"),
+        "part": ("code", "name", "list_price", "unit.symbol", "prices.price"),
         "stock": ("code", "on_hand", "allocated", "available"),
         "order": ("reference", "party", "state", "hold_reason", "lines", "lines.note", "lines.product.code"),
         "shipment": ("number", "order", "state", "carrier", "tracking", "lines.line", "lines.quantity"),
@@ -64,6 +64,7 @@ class Harness(Bench):
             "user": erp.user,
             "password": erp.password,
             "warehouse": MAIN_WAREHOUSE,
+            "prices": {"lists": [GOLD], "currencies": ["USD", "EUR"]},
         }
         self.proxy = TrytonProxy(erp.url)
         self.clerk = erp.login(CLERK, self._database)

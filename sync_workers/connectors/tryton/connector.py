@@ -30,6 +30,7 @@ from sync_workers.connectors.tryton.invoices import CreditNotes, Invoices
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.parties import Parties
 from sync_workers.connectors.tryton.posting import Posting
+from sync_workers.connectors.tryton.prices import Prices, Scope
 from sync_workers.connectors.tryton.products import Products
 from sync_workers.connectors.tryton.records import Kind
 from sync_workers.connectors.tryton.sales import Sales
@@ -67,11 +68,12 @@ class TrytonConnector:
         warehouse = str(options["warehouse"]) if options.get("warehouse") else None
         sales = Sales(self._session, lookups, warehouse)
         self._stock = Stock(self._session, lookups, warehouse)
+        prices = Prices(self._session, lookups, Scope.read(self.system, options.get("prices")))
         post_shipped = options.get("invoice_on_shipment") is True
         invoices = Invoices(self._session, post_shipped=post_shipped)
         kinds: tuple[Kind, ...] = (
             Parties(self._session, lookups, options.get("not_customers", ())),
-            Products(self._session, lookups),
+            Products(self._session, lookups, prices),
             self._stock,
             sales,
             Shipments(self._session),

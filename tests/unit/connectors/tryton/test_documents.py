@@ -11,9 +11,11 @@ from sync_workers.connectors.contract import Cursor, Notice, Page
 from sync_workers.connectors.tryton.changes import owners
 from sync_workers.connectors.tryton.documents import of_model, text
 from sync_workers.connectors.tryton.origins import Origin, followed, order_of
+from sync_workers.connectors.tryton.prices import Scope
 from sync_workers.connectors.tryton.records import EVERY
 from sync_workers.connectors.tryton.telling import Telling
 from sync_workers.connectors.tryton.versions import stamps_in, version_of, version_showing
+from sync_workers.errors import SettingsError
 
 STAMPS = {"account.invoice,1": "1795473790.672755"}
 AT, LATER = datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 13, tzinfo=UTC)
@@ -114,3 +116,16 @@ def test_a_telling_names_every_record_once_and_then_moves_the_position(monkeypat
 @pytest.mark.parametrize("cursor", [Cursor(), Cursor(AT, ""), Cursor(AT, "2:7")])
 def test_a_plain_position_is_no_telling(cursor):
     assert Telling.read(cursor) is None
+
+
+def test_prices_are_named_as_the_settings_name_them():
+    table = {"lists": ["Gold", "Gold"], "currencies": ["USD"], "quantities": [1, 2.5, 100, 12.0]}
+    assert Scope.read("erp", table).keys() == [f"Gold/USD/{number}" for number in ("1", "2.5", "100", "12")]
+    assert Scope.read("erp", {"lists": ["Gold"], "currencies": ["USD"]}).keys() == ["Gold/USD/1"]
+    assert Scope.read("erp", None).keys() == []
+
+
+@pytest.mark.parametrize("quantities", [[], [True], ["12"], 12, [-1]])
+def test_a_quantity_that_is_none_is_named(quantities):
+    with pytest.raises(SettingsError, match=r"systems.erp.prices.quantities"):
+        Scope.read("erp", {"lists": ["Gold"], "currencies": ["USD"], "quantities": quantities})

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton import accounts, catalogue, sales
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton
@@ -46,7 +46,7 @@ def test_what_the_sales_rep_corrects_reaches_the_erp_and_does_not_come_back(load
 
 def test_a_field_of_the_crm_that_is_edited_in_the_erp_is_put_back_and_recorded(loaded: Distributor) -> None:
     company = loaded.company("C1003")
-    warehouse.edit_party(loaded.clerk, "C1003", name="Typed at the wrong screen")
+    sales.edit_party(loaded.clerk, "C1003", name="Typed at the wrong screen")
     with loaded.written() as writes:
         loaded.settle()
     assert len(loaded.parties("Müller Antriebstechnik GmbH")) == 1
@@ -65,7 +65,7 @@ def test_a_field_of_the_erp_that_is_typed_into_the_crm_is_put_back_and_recorded(
 
 
 def test_a_limit_that_finance_grants_is_seen_by_sales(loaded: Distributor) -> None:
-    warehouse.set_credit_limit(loaded.clerk, "C1004", Decimal("7500"))
+    accounts.set_credit_limit(loaded.clerk, "C1004", Decimal("7500"))
     loaded.settle()
     assert money(loaded.company("C1004")["properties"]["credit_limit"]) == 7500
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from sync_workers.sandbox.faults import Fault
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.sandbox.tryton import sales
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton
@@ -35,7 +35,7 @@ def test_a_won_deal_becomes_one_confirmed_sale_with_all_that_was_agreed(loaded: 
     assert sale["state"] == "processing"
     assert (sale["description"], sale["comment"]) == ("PO-4711", "Gate 3, ring twice")
     assert str(sale["shipping_date"]) == "2026-12-18"
-    assert sale["party"] == warehouse.find_customer(loaded.clerk, "C1002")
+    assert sale["party"] == sales.find_customer(loaded.clerk, "C1002")
     assert sale["payment_term."]["name"] == "Net 14"
     addresses = loaded.clerk.read("party.address", [sale["invoice_address"], sale["shipment_address"]],
                                   "invoice", "delivery")  # fmt: skip

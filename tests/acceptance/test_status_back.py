@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from sync_workers.connectors.tryton.steps import RECHECK
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.sandbox.tryton import accounts, sales, warehouse
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton
@@ -60,7 +60,7 @@ def test_looking_again_at_a_held_order_asks_but_writes_nothing_into_the_crm(
 
 
 def test_it_confirms_by_itself_once_the_limit_is_raised(loaded: Distributor, held: str) -> None:
-    warehouse.set_credit_limit(loaded.clerk, "C1019", Decimal(5000))
+    accounts.set_credit_limit(loaded.clerk, "C1019", Decimal(5000))
     loaded.let_time_pass("order", held, RECHECK)
     loaded.settle()
     shown = loaded.deal(held)
@@ -73,7 +73,7 @@ def test_an_order_that_finance_releases_in_the_erp_shows_so_in_the_crm(loaded: D
     deal = loaded.win(loaded.company("C1020")["id"], [line("RC41/1R", "200", "38.7480")])
     loaded.settle()
     assert loaded.deal(deal)["erp_hold_reason"].startswith("on credit hold: ")
-    warehouse.release_order(loaded.clerk, loaded.sale(deal)["id"])
+    sales.release_order(loaded.clerk, loaded.sale(deal)["id"])
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == "processing"
     assert not loaded.deal(deal).get("erp_hold_reason")
@@ -83,7 +83,7 @@ def test_an_order_that_finance_releases_in_the_erp_shows_so_in_the_crm(loaded: D
 def test_an_order_that_is_cancelled_in_the_erp_shows_so_and_is_not_made_again(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1020")["id"], [line("RC41/1R", "200", "38.7480")])
     loaded.settle()
-    warehouse.cancel_order(loaded.clerk, loaded.sale(deal)["id"])
+    sales.cancel_order(loaded.clerk, loaded.sale(deal)["id"])
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == "cancelled"
     assert loaded.sale(deal)["state"] == "cancelled"
@@ -133,7 +133,7 @@ def test_a_shipped_order_shows_its_state(loaded: Distributor) -> None:
     loaded.settle()
     number = loaded.sale(deal)["id"]
     warehouse.ship(loaded.clerk, number)
-    warehouse.post_invoices(loaded.clerk, number)
+    accounts.post_invoices(loaded.clerk, number)
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == loaded.sale(deal)["state"]
     assert not loaded.letters()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sync_workers.mappings import check
-from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton import catalogue, sales, warehouse
 from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE, SECOND_WAREHOUSE
 from tests.acceptance.distributor import Distributor, line, money
 
@@ -131,8 +131,8 @@ def test_one_piece_less_than_a_box_is_no_box_and_one_more_makes_it(shop: Distrib
 def test_what_is_promised_twice_shows_as_too_few_boxes_and_is_not_hidden(shop: Distributor) -> None:
     """Six on the shelf, thirteen promised: seven too few are two boxes too few."""
     warehouse.adjust_count(shop.clerk, PART, 6)
-    sale = warehouse.place_order(shop.clerk, "C1002", {PART: 13}, "by-phone-1")
-    warehouse.release_order(shop.clerk, sale)
+    sale = sales.place_order(shop.clerk, "C1002", {PART: 13}, "by-phone-1")
+    sales.release_order(shop.clerk, sale)
     shop.settle()
     assert shown(shop, "each", "boxes") == (-7, -2)
     warehouse.receive_goods(shop.clerk, PART, 30)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import Fields, ListChange, SystemSettings
 from sync_workers.sandbox.services import ServiceGroup, start_postgres
-from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
+from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import ensure_tryton
 from tests.contract.harness import Bench, Trouble
@@ -41,7 +41,7 @@ class Harness(Bench):
             "addresses", "addresses.key", "addresses.city", "addresses.country.code", "addresses.main", "contacts",
             "contacts.key", "contacts.email",
         ),
-        "part": ("code", "name", "list_price", "unit.symbol"),
+        "part": ("code", "name", "list_price", "unit.symbol", "prices.price"),
         "stock": ("code", "on_hand", "allocated", "available"),
         "order": (
             "reference", "party", "state", "open", "hold.reason", "hold.since", "tax_rounding", "shipments", "invoices",
@@ -49,6 +49,9 @@ class Harness(Bench):
             "lines.tax_code", "lines.tax_rate", "lines.tier_price", "lines.shipped", "lines.backordered",
             "lines.expected",
         ),
+        "shipment": ("number", "order", "state", "carrier", "tracking", "lines.line", "lines.quantity"),
+        "invoice": ("number", "order", "state", "balance", "post_asked", "shipped_at", "lines.line"),
+        "credit_note": ("number", "order", "state", "credits", "balance", "lines.line"),
     }  # fmt: skip
     references = {"customer": "code", "part": "code", "order": "reference"}
     batch_kind = "customer"
@@ -70,6 +73,7 @@ class Harness(Bench):
             "user": erp.user,
             "password": erp.password,
             "warehouse": MAIN_WAREHOUSE,
+            "prices": {"lists": [GOLD], "currencies": ["USD", "EUR"]},
         }
         self.proxy = TrytonProxy(erp.url)
         self.clerk = erp.login(CLERK, self._database)

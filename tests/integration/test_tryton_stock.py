@@ -15,7 +15,7 @@ from sync_workers.connectors.contract import Cursor, SystemSettings
 from sync_workers.connectors.tryton.connector import TrytonConnector
 from sync_workers.domain.native import look
 from sync_workers.errors import PermanentError
-from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton import catalogue, sales, warehouse
 from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE, SECOND_WAREHOUSE
 from sync_workers.sandbox.tryton.rpc import Rpc
 from sync_workers.sandbox.tryton.seed import CLERK
@@ -93,8 +93,8 @@ def test_a_warehouse_that_is_not_named_does_not_count(erp: Erp) -> None:
 
 def test_what_an_order_takes_is_promised_in_its_own_warehouse(erp: Erp) -> None:
     code = part(erp, 7, 5)
-    sale = warehouse.place_order(erp.clerk, catalogue.customers()[0].code, {code: 3}, f"S-{code}")
-    warehouse.release_order(erp.clerk, sale)
+    sale = sales.place_order(erp.clerk, catalogue.customers()[0].code, {code: 3}, f"S-{code}")
+    sales.release_order(erp.clerk, sale)
     shown = erp.shows(code)
     assert figures(shown) == (12, 3, 9, 0, None)
     assert figures(shown, MAIN_WAREHOUSE) == (7, 3, 4, 0, None)

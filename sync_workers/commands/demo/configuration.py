@@ -48,6 +48,7 @@ database = {database}
 user = {user}
 password = "env:DEMO_ERP_PASSWORD"
 warehouse = {warehouse}
+not_customers = ["Suppliers"]
 
 [systems.erp.poll]
 {poll}

@@ -18,7 +18,21 @@ MODULES = {
     "part": ("product",),
     "stock": ("stock",),
     "order": ("sale", "stock", "account_invoice"),
+    "shipment": ("sale", "stock"),
+    "invoice": ("sale", "stock", "account_invoice", "account_invoice_stock"),
+    "credit_note": ("sale", "stock", "account_invoice", "account_invoice_stock"),
 }
+_BILLS: Mapping[str, tuple[str, ...]] = {
+    "account.invoice.line": ("read",),
+    "account.move": ("read",),
+    "account.move.line": ("read",),
+    "stock.move": ("read",),
+    "stock.shipment.out": ("read",),
+    "stock.shipment.out.return": ("read",),
+    "sale.sale": ("read",),
+    "sale.line": ("read",),
+}
+_PERIODS: Mapping[str, tuple[str, ...]] = {"account.period": ("read",), "account.journal.period": ("read",)}
 RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "customer": {
         "party.party": ("read", "create", "write"),
@@ -46,9 +60,21 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "account.configuration": ("read",),
         "currency.currency": ("read",),
     },
+    "shipment": {
+        "stock.shipment.out": ("read",),
+        "stock.move": ("read",),
+        "sale.sale": ("read",),
+        "sale.line": ("read",),
+    },
+    "invoice": {**_BILLS, "account.invoice": ("read", "write"), **_PERIODS},
+    "credit_note": {**_BILLS, "account.invoice": ("read",)},
 }
 _UNIQUE = {("customer", "code"), ("part", "code")}
-_DERIVED = {"order": {**holds.DERIVED, **progress.DERIVED}}
+_DERIVED = {
+    "order": {**holds.DERIVED, **progress.DERIVED},
+    "invoice": {"post_asked": FieldType("boolean", read_only=True)},
+    "credit_note": {"post_asked": FieldType("boolean", read_only=True)},
+}
 
 
 def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldType]:
@@ -66,7 +92,7 @@ def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldT
                 required=bool(field.get("required")),
                 read_only=bool(field.get("readonly")),
                 unique=(kind.name, path) in _UNIQUE,
-                choices=_choices(field),
+                choices=place.words or _choices(field),
             )
     return found
 
@@ -115,6 +141,7 @@ class Examination:
                 findings.append(self._reopening(within))
             for kind, paths in used.items():
                 findings += self._fields(kind, paths, within)
+                findings += kind.findings(within)
         except SyncError as error:
             findings.append(Finding(f"Tryton: {error.message}", False, error.mend or "see the server's log"))
         return findings

@@ -22,8 +22,9 @@ from sync_workers.connectors.tryton.addresses import Addresses
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.errors import BusinessError
 from sync_workers.connectors.tryton.lookups import Lookups
-from sync_workers.connectors.tryton.records import Kind, Place, Table, version_showing
+from sync_workers.connectors.tryton.records import Kind, Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import version_showing
 from sync_workers.errors import Exists, PermanentError, SyncError, Unsure
 
 BUSY_AFTER = timedelta(seconds=120)

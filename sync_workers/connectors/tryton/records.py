@@ -11,34 +11,46 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from zlib import crc32
 
-from sync_workers.connectors.contract import Fields, ListChange, Native, NativeWrite, Traits
+from sync_workers.connectors.contract import Fields, Finding, ListChange, Native, NativeWrite, Traits
 from sync_workers.connectors.tryton.codec import flatten
 from sync_workers.connectors.tryton.errors import stale, unsure_read_back
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import stamps_in
+from sync_workers.connectors.tryton.versions import version_of as version_of
 from sync_workers.errors import PermanentError, SyncError, Unsure
 
 PAGE = (
     500  # rows per call: an order with its lines stays below the body cap, and a call below a second or two
 )
-SHOWN = "+"  # parts a version: before it the stamps, after it a digest of what is shown
+EVERY = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A model whose rows tell that a record changed; ``parent`` leads from a row to the record's id."""
+    """A model whose rows tell that a record changed; ``parent`` leads from a row to the record's id.
+
+    ``parent`` may be dotted, lead to several, or be a reference (``"stock.shipment.out,5"``); with EVERY a row
+    is news of all records. ``domain`` says which rows count. ``needs``: a field of the record that comes with the
+    table's module, where that may be missing.
+    """
 
     model: str
     parent: str = "id"
+    domain: tuple[Any, ...] = ()
+    needs: str = "id"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a native path lives on the server: for ``describe`` and for what can be read at all."""
+    """Where a native path lives on the server: for ``describe`` and for what can be read at all.
+
+    ``words``: what the path shows instead of the server's own choices.
+    """
 
     model: str
     field: str
+    words: tuple[str, ...] = ()
 
 
 class Kind(ABC):
@@ -49,7 +61,7 @@ class Kind(ABC):
     traits: ClassVar[Traits]
     asked: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[Table, ...]]
-    places: ClassVar[Mapping[str, Place]]
+    places: Mapping[str, Place]
     searched: ClassVar[Mapping[str, str]]  # native path -> the field to search
     children: ClassVar[Mapping[str, str]] = {}  # nested list -> its model; part of the version
 
@@ -76,6 +88,28 @@ class Kind(ABC):
     def left_out(self, within: Deadline) -> frozenset[int]:
         """Return the ids of rows that are no records of this kind, though they live in its table."""
         return frozenset()
+
+    def polled(self, within: Deadline) -> Sequence[Table]:
+        """Return the tables whose rows are news of this kind, those that the server has."""
+        return [table for table in self.tables if self._has(self.model, [table.needs], within)]
+
+    def findings(self, within: Deadline) -> list[Finding]:
+        """Return what the doctor must know of this kind beside modules, rights and fields."""
+        return []
+
+    def ids_after(self, after: int, limit: int, within: Deadline) -> list[int]:
+        """Return the next ids of this kind in numeric order; none when there are no more."""
+        domain: list[Any] = [["id", ">", after]]
+        if left_out := self.left_out(within):
+            domain.append(["id", "not in", sorted(left_out)])
+        found = self.session.call(
+            f"model.{self.model}.search", domain, 0, limit, [["id", "ASC"]], within=within
+        )
+        return [int(number) for number in found]
+
+    def members(self, ids: Sequence[str], within: Deadline) -> set[str]:
+        """Return which of these ids of the table are records of this kind."""
+        return set(ids) - {str(number) for number in self.left_out(within)}
 
     def rows(self, domain: Sequence[Any], within: Deadline, limit: int | None = None) -> list[Row]:
         """Return raw rows with all that this kind asks for, by id."""
@@ -165,7 +199,7 @@ class Kind(ABC):
                 mend="it was deleted there: recreate or unlink it",
             )
         stamps = self.stamps(rows[0])
-        if write.version is not None and version_of(stamps) != write.version.partition(SHOWN)[0]:
+        if write.version is not None and version_of(stamps) != stamps_in(write.version):
             raise stale(f"{self.name} {write.id}")
         return rows[0], stamps
 
@@ -191,24 +225,6 @@ class Kind(ABC):
         if field is None:
             return False
         return len(parts) == 1 or self._has(field["relation"], parts[1:], within)
-
-
-def version_of(stamps: Mapping[str, str]) -> str:
-    """Return one text that differs when the record or an item of it was changed, added or deleted."""
-    newest = max(stamps.values(), key=float)
-    return f"{newest}-{_digest(sorted(stamps.items()))}"
-
-
-def version_showing(stamps: Mapping[str, str], shown: object) -> str:
-    """Return a version that differs as well when ``shown`` does: what no stamp of the record tells.
-
-    A write compares the stamps alone: they are what the server compares.
-    """
-    return f"{version_of(stamps)}{SHOWN}{_digest(shown)}"
-
-
-def _digest(value: object) -> str:
-    return f"{crc32(repr(value).encode()):08x}"
 
 
 def list_operations(

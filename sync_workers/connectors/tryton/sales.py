@@ -21,8 +21,9 @@ from sync_workers.connectors.tryton.holds import Holds
 from sync_workers.connectors.tryton.lines import ASKED, PLACES, Lines, shaped
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.parties import HOLD_CATEGORY
-from sync_workers.connectors.tryton.records import Kind, Place, Table, version_showing
+from sync_workers.connectors.tryton.records import Kind, Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import version_showing
 from sync_workers.errors import Exists, PermanentError
 
 BUSY_AFTER = timedelta(seconds=120)

@@ -25,6 +25,17 @@ PRICE_LISTS = {
 }
 MAIN_WAREHOUSE = "Main"
 SECOND_WAREHOUSE = "West"
+CARRIERS = ("Prairie Parcel", "Heartland Freight")
+SUPPLIERS = "Suppliers"
+FREIGHT = "FREIGHT"
+FREIGHT_PRICE = Decimal("15.00")
+PAYMENT_METHOD = "Bank transfer"
+# code: name, number, symbol, decimals, and what a US dollar bought when the year began
+CURRENCIES = {
+    "EUR": ("Euro", "978", "€", 2, Decimal("0.92")),
+    "JPY": ("Japanese Yen", "392", "¥", 0, Decimal("148.5")),
+    "KWD": ("Kuwaiti Dinar", "414", "KD", 3, Decimal("0.3075")),
+}
 SALES_TAX = ("Sales tax 8.25 %", Decimal("0.0825"))
 EXEMPT = "Exempt"  # the tax rule, and the rate of nothing that it puts in the sales tax's place
 EXEMPT_CUSTOMER = "C1012"

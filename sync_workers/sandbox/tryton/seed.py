@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sync_workers.sandbox.tryton import cases, catalogue
+from sync_workers.sandbox.tryton import cases, catalogue, equipment
 from sync_workers.sandbox.tryton.rpc import Row, Rpc
 
 SYNC = "sync"
@@ -30,6 +30,7 @@ GROUPS = {
         ("stock", "group_stock_cancellation"), ("account", "group_account_admin"),
         ("account_credit_limit", "group_credit_limit"), ("party", "group_party_admin"),
         ("product", "group_product_admin"), ("account_product", "group_account_product_admin"),
+        ("currency", "group_currency_admin"), ("carrier", "group_carrier_admin"),
     ),
 }  # fmt: skip
 COUNTRIES = (
@@ -50,6 +51,9 @@ def seed(admin: Rpc, passwords: dict[str, str], today: date) -> None:
     _add_warehouse(admin)
     # an invoice follows each shipment, for what was shipped
     admin.write("sale.configuration", [1], {"sale_invoice_method": "fulfillment"})
+    equipment.add_currencies(admin, accounts, today)
+    equipment.add_payment_method(admin, company)
+    equipment.add_carriers(admin, category, units[catalogue.UNIT])
     products = _add_parts(admin, category, units)
     _count_stock(admin, products, today)
     _add_customers(admin, terms, lists)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from sync_workers.errors import Hold, PermanentError
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.sandbox.tryton import accounts, warehouse
 from sync_workers.sandbox.tryton.rpc import TrytonError
 from tests.integration.tryton.bench import Erp, line
 
@@ -126,7 +126,7 @@ def test_what_has_left_stays_to_be_invoiced_and_the_rest_is_closed_short(erp, pa
     assert states(erp, order, "shipments", "stock.shipment.out") == ["done", "cancelled"]
     assert states(erp, order, "invoices", "account.invoice") == ["draft"]
     assert forecast(erp, part) == free - 4
-    warehouse.post_invoices(erp.clerk, int(order.id))
+    accounts.post_invoices(erp.clerk, int(order.id))
     assert erp.step(order, "cancel").fields["invoice_state"] == "awaiting payment"
 
 
@@ -163,7 +163,7 @@ def test_an_invoice_of_the_whole_order_goes_to_accounting_when_a_part_has_left(e
         erp.step(order, "cancel")
     assert caught.value.code == "cancel_needs_accounting"
     assert states(erp, order, "shipments", "stock.shipment.out") == ["done", "waiting"]
-    warehouse.post_invoices(erp.clerk, int(order.id))
+    accounts.post_invoices(erp.clerk, int(order.id))
     assert erp.step(order, "cancel").fields["open"] is False
 
 

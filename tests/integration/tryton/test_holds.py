@@ -12,7 +12,7 @@ import pytest
 from sync_workers.connectors.contract import Native, NativeWrite
 from sync_workers.connectors.tryton.connector import TrytonConnector
 from sync_workers.errors import Hold
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.sandbox.tryton import sales, warehouse
 from tests.integration.tryton.bench import PATHS, Erp, changed, drained, line
 
 pytestmark = pytest.mark.tryton
@@ -92,7 +92,7 @@ def test_a_payment_releases_it(erp):
 def test_a_persons_release_is_news_of_the_order(erp, held):
     order, _ = held
     position = drained(erp.connector, "order")
-    warehouse.release_order(erp.clerk, int(order.id))
+    sales.release_order(erp.clerk, int(order.id))
     assert order.id in changed(erp.connector, "order", position)
     shown = erp.read(order)
     assert shown.version != order.version

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.sandbox.tryton import accounts, warehouse
 from tests.integration.tryton.bench import changed, drained, line
 
 pytestmark = pytest.mark.tryton
@@ -86,7 +86,7 @@ def test_an_invoice_that_is_posted_is_news_of_its_order_and_told_in_a_line(erp):
     before = erp.read(order)
     assert before.fields["invoices"] == "not numbered: draft, 108.25 USD"
     position = drained(erp.connector, "order")
-    warehouse.post_invoices(erp.clerk, int(order.id))
+    accounts.post_invoices(erp.clerk, int(order.id))
     assert order.id in changed(erp.connector, "order", position)
     after = erp.read(order)
     (sale,) = erp.clerk.read("sale.sale", [int(order.id)], "invoices")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -29,6 +30,7 @@ from sync_workers.connectors import registry
 from sync_workers.connectors.contract import Connector
 from sync_workers.connectors.limiter import Limiter
 from sync_workers.domain.mapping import Sheet
+from sync_workers.domain.values import JsonText
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
@@ -88,17 +90,24 @@ class Runtime:
 
     def redact(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a JSON document without known secrets, fit to be kept in the ledger."""
-        text = json.dumps(document, default=_plain)
+        result: dict[str, Any] = json.loads(self.redact_text(document))
+        return result
+
+    def redact_text(self, document: Mapping[str, Any]) -> JsonText:
+        """Return the same as JSON text."""
+        try:
+            text = orjson.dumps(document, _plain, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+        except TypeError:  # a lone surrogate or a very long number
+            text = json.dumps(document, default=_plain, ensure_ascii=False)
         for secret in self._hidden:
             text = text.replace(secret, logs.MASK)
-        result: dict[str, Any] = json.loads(text)
-        return result
+        return JsonText(text)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
         """The secrets as they look inside JSON, the longest first: one may begin with another."""
         known = (secret for secret in self.settings.secrets if len(secret) >= logs.SHORTEST)
-        return tuple(sorted((json.dumps(secret)[1:-1] for secret in known), key=len, reverse=True))
+        return tuple(sorted((json.dumps(secret, ensure_ascii=False)[1:-1] for secret in known), key=len, reverse=True))
 
     def dispose(self, *, close: bool = True) -> None:
         """Let go of connections. ``close`` False in a forked child: the sockets are the parent's."""

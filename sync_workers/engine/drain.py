@@ -49,6 +49,8 @@ def drain(
         if not claimed:
             break
         asked = [record_id for record_id in asked if record_id not in claimed]
+    if drained.counts:
+        log.info("a drain ended", records=len(set(ids)), **drained.counts)
     return drained
 
 

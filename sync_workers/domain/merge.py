@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from sync_workers.domain.columns import in_order
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
 from sync_workers.domain.locks import lock_of, remark
@@ -71,6 +72,7 @@ class _Merge:
     conflicts: list[Conflict] = field(default_factory=list)
     agreed: dict[str, Values] = field(default_factory=dict)
     present: dict[str, View] = field(default_factory=dict)
+    sides: dict[str, dict[str, Side]] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         shows = {name: view for name, view in self.views.items() if view.values is not None}
@@ -92,7 +94,8 @@ class _Merge:
     def _verdicts(self) -> dict[str, Verdict]:
         """Decide all fields: those whose converter needs another after that one, derived ones last."""
         verdicts: dict[str, Verdict] = {}
-        for rule in sorted(self.sheet.fields, key=_rank):
+        for rule in in_order(self.sheet):
+            self.sides[rule.name] = self._sides(rule)
             verdict = self._derive(rule) if rule.owner == DERIVED else self._decide(rule)
             if verdict is None:
                 continue
@@ -104,7 +107,7 @@ class _Merge:
     def _decide(self, rule: FieldRule) -> Verdict | None:
         return decide(
             rule,
-            self._sides(rule),
+            self.sides[rule.name],
             origin=self.origin,
             look=lambda system, value: self._shown(rule, system, value),
             lock=lock_of(self.sheet, rule, self.present) if rule.locked_when else None,
@@ -142,11 +145,17 @@ class _Merge:
         ]
 
     def _apply(self, rule: FieldRule, verdict: Verdict, newborn: Collection[str]) -> None:
-        sides = self._sides(rule)
+        sides = self.sides[rule.name]
         if verdict.conflict:
             self.conflicts.append(Conflict(rule.name, {name: side.present for name, side in sides.items()}))
             return
-        moves = {side.system: self._move(rule, side, verdict) for side in sides.values()}
+        moves = {system: self._move(rule, side, verdict) for system, side in sides.items()}
+        for system in newborn:
+            self._give_birth(rule, system, verdict)
+        if all(move is Move.AGREE for move in moves.values()):
+            for system, side in sides.items():
+                self.agreed.setdefault(system, {})[rule.name] = side.present
+            return
         for side in sides.values():
             if moves[side.system] is not Move.CHANGE or not self._is_live(side.system):
                 continue
@@ -164,8 +173,6 @@ class _Merge:
                         verdict.locked,
                     )
                 )
-        for system in newborn:
-            self._give_birth(rule, system, verdict)
         if all(self._is_live(system) for system, move in moves.items() if move is Move.CHANGE):
             for side in sides.values():
                 if moves[side.system] is Move.AGREE:
@@ -259,13 +266,10 @@ class _Merge:
                 continue
             ref = self.refs.get(system)
             held: Mapping[str, Value] = ref.held if ref else {}
+            name = rule.name
             sides[system] = Side(
-                system=system,
-                present=view.values[rule.name],
-                has_base=rule.name in held,
-                held=held.get(rule.name),
-                sent=ref.sent.get(rule.name) if ref else None,
-                changed_at=view.changed_at,
+                system, view.values[name], name in held, held.get(name), ref.sent.get(name) if ref else None,
+                view.changed_at,
             )
         return sides
 
@@ -278,9 +282,3 @@ class _Merge:
 
     def _is_live(self, system: str) -> bool:
         return self.live is None or system in self.live
-
-
-def _rank(rule: FieldRule) -> int:
-    if rule.owner == DERIVED:
-        return 2
-    return 1 if any(place.converter.needs for place in rule.places.values()) else 0

@@ -198,12 +198,10 @@ class Quantity(Converter):
 
 def number(value: Any) -> Decimal:
     """Read a native number; a float by its shortest text, so that 0.1 is 0.1."""
-    if type(value) is Decimal and value.is_finite():
-        return value
     if isinstance(value, bool):
         raise Unconvertible("is not a number")
     try:
-        found = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+        found = value if isinstance(value, Decimal) else Decimal(value if type(value) is str else str(value))
     except decimal.InvalidOperation:
         raise Unconvertible("is not a number", "write digits and a decimal point only") from None
     if not found.is_finite():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sync_workers.domain.converters import Converter
-from sync_workers.domain.mapping import FieldRule, ListRule, Sheet
+from sync_workers.domain.mapping import DERIVED, ORIGIN, SHARED, FieldRule, ListRule, Sheet
 from sync_workers.domain.native import picked_item, segments
 
 T = TypeVar("T")
@@ -29,6 +29,29 @@ class Column(NamedTuple):
     needs: bool
     rule: FieldRule
     is_unit: bool = False
+
+
+class Voice(NamedTuple):
+    """Who decides a field among those who show it, while they agree: ``first``, before ``others``.
+
+    ``first`` is '' where equal values do not settle it: shared and derived fields.
+    """
+
+    rule: FieldRule
+    first: str
+    others: tuple[str, ...]
+
+
+def voices_of(
+    holder: Sheet | ListRule, origin: str, showing: tuple[str, ...], keeper: str = ""
+) -> tuple[Voice, ...]:
+    """Return a voice per field in the order of decision; ``showing`` are the systems in which the record is.
+
+    ``keeper`` is the system that keeps the fields as they are while a lock holds.
+    """
+    return worked_out(holder, ("voices", origin, showing, keeper), lambda: tuple(
+        _voice(rule, origin, showing, keeper) for rule in in_order(holder)
+    ))
 
 
 def columns_of(holder: Sheet | ListRule, system: str) -> tuple[Column, ...]:
@@ -61,6 +84,15 @@ def worked_out(holder: Sheet | ListRule, key: object, work: Callable[[], T]) -> 
     if found is None:
         found = holder.memo[key] = work()
     return cast(T, found)
+
+
+def _voice(rule: FieldRule, origin: str, showing: tuple[str, ...], keeper: str) -> Voice:
+    places = [system for system in showing if system in rule.places]
+    if not places or rule.owner in (SHARED, DERIVED):
+        return Voice(rule, "", ())
+    owner = origin if rule.owner == ORIGIN else rule.owner
+    first = next((system for system in (keeper, owner, origin) if system in places), places[0])
+    return Voice(rule, first, tuple(system for system in places if system != first))
 
 
 def _column(rule: FieldRule, system: str) -> Column:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sync_workers.domain.columns import in_order, worked_out
+from sync_workers.domain.columns import in_order, voices_of, worked_out
 from sync_workers.domain.items import show_field
 from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
@@ -77,30 +77,19 @@ class ListMerge:
         field is always asked, since there the side that moved says how the value is written.
         """
         sides = {system: items[key] for system, items in present.items() if key in items}
-        keeper = self.lock.system if self.lock else ""
-        voices = worked_out(self.rows, ("voices", keeper, self.origin, *sides), lambda: self._voices(keeper, sides))
-        if not voices:
-            return None
         settled: dict[str, Scalar] = {}
-        for name, first, others in voices:
+        keeper = self.lock.system if self.lock else ""
+        for rule, first, others in voices_of(self.rows, self.origin, tuple(sides), keeper):
+            if not first:
+                if rule.places.keys().isdisjoint(sides):
+                    continue
+                return None
+            name = rule.name
             value = settled[name] = sides[first].get(name)
             for other in others:
                 if sides[other].get(name) != value:
                     return None
         return settled
-
-    def _voices(self, keeper: str, sides: Collection[str]) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Return per field who of ``sides`` decides it and who shows it, too; nothing where a field is shared."""
-        voices: list[tuple[str, str, tuple[str, ...]]] = []
-        for rule in in_order(self.rows):
-            owner = self.origin if rule.owner == ORIGIN else rule.owner
-            showing = [system for system in sides if system in rule.places]
-            if rule.owner == SHARED:
-                return []
-            if showing:
-                first = next((system for system in (keeper, owner, self.origin) if system in showing), showing[0])
-                voices.append((rule.name, first, tuple(system for system in showing if system != first)))
-        return voices
 
     def _membership(self, present: Mapping[str, Items]) -> tuple[list[str], str, str, bool]:
         """Return the item keys in order, the system that decided them ("": all), the rule, if it binds."""

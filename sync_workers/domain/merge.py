@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sync_workers.domain.columns import in_order
+from sync_workers.domain.columns import Voice, voices_of
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
 from sync_workers.domain.locks import lock_of, remark
-from sync_workers.domain.mapping import DERIVED, Condition, FieldRule, ListRule, Sheet, Step
+from sync_workers.domain.mapping import DERIVED, ONCE, Condition, FieldRule, ListRule, Sheet, Step
 from sync_workers.domain.records import (
     Change,
     Conflict,
@@ -34,6 +35,8 @@ from sync_workers.domain.translate import shown
 from sync_workers.errors import PermanentError
 
 __all__ = ["Taken", "after_write", "merge"]
+
+MISSING: Any = object()
 
 
 def merge(
@@ -72,16 +75,21 @@ class _Merge:
     conflicts: list[Conflict] = field(default_factory=list)
     agreed: dict[str, Values] = field(default_factory=dict)
     present: dict[str, View] = field(default_factory=dict)
+    shows: dict[str, Mapping[str, Value]] = field(default_factory=dict)
     sides: dict[str, dict[str, Side]] = field(default_factory=dict)
+    undisputed: dict[str, Voice] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         shows = {name: view for name, view in self.views.items() if view.values is not None}
         self.present = {name: shows[name] for name in self.sheet.systems if name in shows}
+        self.shows = {name: view.values for name, view in self.present.items() if view.values is not None}
         verdicts = self._verdicts()
         newborn = self._newborn()
         for rule in self.sheet.fields:
             if rule.name in verdicts:
                 self._apply(rule, verdicts[rule.name], newborn)
+            elif rule.name in self.undisputed:
+                self._keep(rule, newborn)
         for rows in self.sheet.lists:
             self._apply_list(rows, newborn)
         return Plan(
@@ -94,7 +102,11 @@ class _Merge:
     def _verdicts(self) -> dict[str, Verdict]:
         """Decide all fields: those whose converter needs another after that one, derived ones last."""
         verdicts: dict[str, Verdict] = {}
-        for rule in in_order(self.sheet):
+        for voice in voices_of(self.sheet, self.origin, tuple(self.present)):
+            rule = voice.rule
+            if self._is_undisputed(voice):
+                self.undisputed[rule.name] = voice
+                continue
             self.sides[rule.name] = self._sides(rule)
             verdict = self._derive(rule) if rule.owner == DERIVED else self._decide(rule)
             if verdict is None:
@@ -103,6 +115,35 @@ class _Merge:
             if not verdict.conflict:
                 self.settled[rule.name] = verdict.value
         return verdicts
+
+    def _is_undisputed(self, voice: Voice) -> bool:
+        """Settle a field on which all who show it agree: each rule would choose one of these values, all equal.
+
+        Not so a shared field, in which the side that moved says how the value is written, nor a derived one.
+        """
+        rule, first, others = voice
+        if not first:
+            return False
+        name = rule.name
+        if rule.locked_when and others and lock_of(self.sheet, rule, self.present) is not None:
+            return False
+        value = self.shows[first].get(name, MISSING)
+        if value is MISSING:
+            return False
+        for other in others:
+            if self.shows[other].get(name, MISSING) != value:
+                return False
+        self.settled[name] = value
+        return True
+
+    def _keep(self, rule: FieldRule, newborn: Collection[str]) -> None:
+        """Take an undisputed field as the base of all who show it, and along into what is born."""
+        _, first, others = self.undisputed[rule.name]
+        for system in newborn:
+            said = "once, created from" if rule.owner == ONCE else "created from"
+            self._give_birth(rule, system, self.settled[rule.name], first, f"{said} {first}")
+        for system in (first, *others):
+            self.agreed.setdefault(system, {})[rule.name] = self.shows[system][rule.name]
 
     def _decide(self, rule: FieldRule) -> Verdict | None:
         return decide(
@@ -151,7 +192,8 @@ class _Merge:
             return
         moves = {system: self._move(rule, side, verdict) for system, side in sides.items()}
         for system in newborn:
-            self._give_birth(rule, system, verdict)
+            text = verdict.rule if not verdict.binds else f"created from {verdict.winner}"
+            self._give_birth(rule, system, verdict.value, verdict.winner, text)
         if all(move is Move.AGREE for move in moves.values()):
             for system, side in sides.items():
                 self.agreed.setdefault(system, {})[rule.name] = side.present
@@ -181,16 +223,15 @@ class _Merge:
     def _move(self, rule: FieldRule, side: Side, verdict: Verdict) -> Move:
         return choose(rule, side, verdict, lambda system, value: self._shown(rule, system, value))
 
-    def _give_birth(self, rule: FieldRule, system: str, verdict: Verdict) -> None:
+    def _give_birth(self, rule: FieldRule, system: str, value: Value, winner: str, text: str) -> None:
         if not rule.born_in(system):
             return
-        if verdict.value is not None:
-            text = verdict.rule if not verdict.binds else f"created from {verdict.winner}"
-            self.births.setdefault(system, {})[rule.name] = Change(None, verdict.value, text)
+        if value is not None:
+            self.births.setdefault(system, {})[rule.name] = Change(None, value, text)
         elif rule.required:
-            mend = f"fill {rule.name!r} in {verdict.winner}"
+            mend = f"fill {rule.name!r} in {winner}"
             raise PermanentError(
-                f"{self.sheet.kind}: {system} needs {rule.name!r}, blank in {verdict.winner}; {mend}",
+                f"{self.sheet.kind}: {system} needs {rule.name!r}, blank in {winner}; {mend}",
                 mend=mend,
                 field=rule.name,
             )

@@ -233,11 +233,15 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_write_strictly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def as_json(value: Any) -> str | None:
     """Return JSON text for a ``jsonb`` parameter, None for SQL NULL."""
     if value is None:
         return None
-    return str(value) if type(value) is JsonText else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value) if type(value) is JsonText else _write_json(value)
 
 
 def storable(text: str | None, *, most: int | None = None) -> str | None:
@@ -253,15 +257,11 @@ def storable_json(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = str(value) if type(value) is JsonText else _strict(value)
+        text = str(value) if type(value) is JsonText else _write_strictly(value)
         text.encode()
     except ValueError:  # not a number, or a lone surrogate
         return as_json(_cleaned(_data(value)))
     return as_json(_cleaned(_data(value))) if "\\u0000" in text else text
-
-
-def _strict(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _data(value: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sync_workers.domain.converters import Converter
-from sync_workers.domain.mapping import DERIVED, ORIGIN, SHARED, FieldRule, ListRule, Sheet
+from sync_workers.domain.mapping import DERIVED, ORIGIN, FieldRule, ListRule, Sheet
 from sync_workers.domain.native import picked_item, segments
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Column(NamedTuple):
 class Voice(NamedTuple):
     """Who decides a field among those who show it, while they agree: ``first``, before ``others``.
 
-    ``first`` is '' where equal values do not settle it: shared and derived fields.
+    ``first`` is '' where nobody shows it, and for derived fields.
     """
 
     rule: FieldRule
@@ -51,6 +51,13 @@ def voices_of(
     """
     return worked_out(holder, ("voices", origin, showing, keeper), lambda: tuple(
         _voice(rule, origin, showing, keeper) for rule in in_order(holder)
+    ))
+
+
+def born_in(holder: Sheet | ListRule, system: str) -> frozenset[str]:
+    """Return the fields that a create in ``system`` carries."""
+    return worked_out(holder, ("born", system), lambda: frozenset(
+        rule.name for rule in holder.fields if rule.born_in(system)
     ))
 
 
@@ -88,7 +95,7 @@ def worked_out(holder: Sheet | ListRule, key: object, work: Callable[[], T]) -> 
 
 def _voice(rule: FieldRule, origin: str, showing: tuple[str, ...], keeper: str) -> Voice:
     places = [system for system in showing if system in rule.places]
-    if not places or rule.owner in (SHARED, DERIVED):
+    if not places or rule.owner == DERIVED:
         return Voice(rule, "", ())
     owner = origin if rule.owner == ORIGIN else rule.owner
     first = next((system for system in (keeper, owner, origin) if system in places), places[0])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sync_workers.domain.columns import in_order, voices_of, worked_out
+from sync_workers.domain.columns import born_in, in_order, voices_of
 from sync_workers.domain.items import show_field
 from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
@@ -81,8 +81,8 @@ class ListMerge:
         keeper = self.lock.system if self.lock else ""
         for rule, first, others in voices_of(self.rows, self.origin, tuple(sides), keeper):
             if not first:
-                if rule.places.keys().isdisjoint(sides):
-                    continue
+                continue
+            if rule.owner == SHARED:
                 return None
             name = rule.name
             value = settled[name] = sides[first].get(name)
@@ -212,11 +212,12 @@ class ListMerge:
 
     def _new_item(self, system: str, item: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """Return what an item added to ``system`` starts with; under a lock the owner is given its own fields back."""
-        names = worked_out(self.rows, ("born", system, self.lock is not None), lambda: [
-            rule.name for rule in self.rows.fields
-            if rule.born_in(system) or (self.lock and rule.has_room_in(system))
-        ])
-        return {name: item[name] for name in names if item.get(name) is not None}
+        born = born_in(self.rows, system)
+        return {
+            rule.name: item[rule.name]
+            for rule in self.rows.fields
+            if (rule.name in born or (self.lock and rule.has_room_in(system))) and item.get(rule.name) is not None
+        }
 
     def _side(self, system: str, key: str, name: str, item: Mapping[str, Scalar]) -> Side:
         all_held, all_sent = self._bases[system]

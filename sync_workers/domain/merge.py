@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from sync_workers.domain.columns import Voice, voices_of
+from sync_workers.domain.columns import Voice, born_in, voices_of
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
 from sync_workers.domain.locks import lock_of, remark
-from sync_workers.domain.mapping import DERIVED, ONCE, Condition, FieldRule, ListRule, Sheet, Step
+from sync_workers.domain.mapping import DERIVED, ONCE, SHARED, Condition, FieldRule, ListRule, Sheet, Step
 from sync_workers.domain.records import (
     Change,
     Conflict,
@@ -85,18 +86,21 @@ class _Merge:
         self.shows = {name: view.values for name, view in self.present.items() if view.values is not None}
         verdicts = self._verdicts()
         newborn = self._newborn()
-        for rule in self.sheet.fields:
-            if rule.name in verdicts:
-                self._apply(rule, verdicts[rule.name], newborn)
-            elif rule.name in self.undisputed:
-                self._keep(rule, newborn)
+        for system, shown_there in self.shows.items():
+            self.agreed[system] = {name: one for name, one in shown_there.items() if name in self.undisputed}
+        if verdicts or newborn:
+            for rule in self.sheet.fields:
+                if rule.name in verdicts:
+                    self._apply(rule, verdicts[rule.name], newborn)
+                elif rule.name in self.undisputed:
+                    self._give_births(rule, newborn)
         for rows in self.sheet.lists:
             self._apply_list(rows, newborn)
         return Plan(
             writes=tuple(self._writes(newborn)),
             overrules=tuple(self.overrules),
             conflicts=tuple(self.conflicts),
-            agreed=self.agreed,
+            agreed={system: values for system, values in self.agreed.items() if values},
         )
 
     def _verdicts(self) -> dict[str, Verdict]:
@@ -119,16 +123,19 @@ class _Merge:
     def _is_undisputed(self, voice: Voice) -> bool:
         """Settle a field on which all who show it agree: each rule would choose one of these values, all equal.
 
-        Not so a shared field, in which the side that moved says how the value is written, nor a derived one.
+        Not so a shared number, of which the side that moved says with how many digits it is written.
         """
         rule, first, others = voice
         if not first:
             return False
         name = rule.name
-        if rule.locked_when and others and lock_of(self.sheet, rule, self.present) is not None:
-            return False
         value = self.shows[first].get(name, MISSING)
-        if value is MISSING:
+        if others and (value is MISSING or rule.locked_when or rule.owner == SHARED):
+            if value is MISSING or (rule.owner == SHARED and isinstance(value, Decimal)):
+                return False
+            if rule.locked_when and lock_of(self.sheet, rule, self.present) is not None:
+                return False
+        elif value is MISSING:
             return False
         for other in others:
             if self.shows[other].get(name, MISSING) != value:
@@ -136,14 +143,14 @@ class _Merge:
         self.settled[name] = value
         return True
 
-    def _keep(self, rule: FieldRule, newborn: Collection[str]) -> None:
-        """Take an undisputed field as the base of all who show it, and along into what is born."""
+    def _give_births(self, rule: FieldRule, newborn: Collection[str]) -> None:
+        """Take an undisputed field along into what is born."""
         _, first, others = self.undisputed[rule.name]
+        if rule.owner == SHARED and others:
+            first = next((side.system for side in self._sides(rule).values() if side.moved), first)
         for system in newborn:
             said = "once, created from" if rule.owner == ONCE else "created from"
             self._give_birth(rule, system, self.settled[rule.name], first, f"{said} {first}")
-        for system in (first, *others):
-            self.agreed.setdefault(system, {})[rule.name] = self.shows[system][rule.name]
 
     def _decide(self, rule: FieldRule) -> Verdict | None:
         return decide(
@@ -196,7 +203,7 @@ class _Merge:
             self._give_birth(rule, system, verdict.value, verdict.winner, text)
         if all(move is Move.AGREE for move in moves.values()):
             for system, side in sides.items():
-                self.agreed.setdefault(system, {})[rule.name] = side.present
+                self.agreed[system][rule.name] = side.present
             return
         for side in sides.values():
             if moves[side.system] is not Move.CHANGE or not self._is_live(side.system):
@@ -218,13 +225,13 @@ class _Merge:
         if all(self._is_live(system) for system, move in moves.items() if move is Move.CHANGE):
             for side in sides.values():
                 if moves[side.system] is Move.AGREE:
-                    self.agreed.setdefault(side.system, {})[rule.name] = side.present
+                    self.agreed[side.system][rule.name] = side.present
 
     def _move(self, rule: FieldRule, side: Side, verdict: Verdict) -> Move:
         return choose(rule, side, verdict, lambda system, value: self._shown(rule, system, value))
 
     def _give_birth(self, rule: FieldRule, system: str, value: Value, winner: str, text: str) -> None:
-        if not rule.born_in(system):
+        if rule.name not in born_in(self.sheet, system):
             return
         if value is not None:
             self.births.setdefault(system, {})[rule.name] = Change(None, value, text)
@@ -259,7 +266,7 @@ class _Merge:
     def _agree_on_list(self, rows: ListRule, plan: ListPlan) -> None:
         for system in self.present:
             if system in rows.places and system not in plan.wanted and system not in plan.left:
-                self.agreed.setdefault(system, {})[rows.name] = self._value(system, rows.name)
+                self.agreed[system][rows.name] = self._value(system, rows.name)
 
     def _writes(self, newborn: Collection[str]) -> list[Write]:
         writes = []

@@ -175,6 +175,7 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
     before, after = _items(change.before), _items(change.after)
     place = rows.places[spot.system]
     columns = columns_by_name(rows, spot.system)
+    has_needs = any(column.needs for column in columns.values())
     there = _there(spot.native, place.path) if before else {}
     add, edit, remove = [], [], []
     for key, item in after.items():
@@ -182,13 +183,12 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
         names = list(item) if old is None else [name for name in item if item[name] != old.get(name)]
         if old is not None and not names:
             continue
+        native: Mapping[str, Any] = {}
+        if old is not None and not any(columns[name].is_unit for name in names):  # then it stays as it is counted
+            native = there.get(ids.get(key, ""), {})
+        values = {**spot.values, **item} if has_needs else spot.values
+        at = Spot(spot.kind, f"{rows.name}[{key}].", spot.system, spot.links, values, native)
         draft = NativeDraft()
-        is_recounted = any(columns[name].is_unit for name in names)
-        at = spot._replace(
-            field=f"{rows.name}[{key}].",
-            values={**spot.values, **item} if any(columns[name].needs for name in names) else spot.values,
-            native={} if is_recounted else there.get(ids.get(key, ""), {}),
-        )
         for name in names:
             _put(draft, columns[name], item[name], at, blank=old is not None)
         if old is None:

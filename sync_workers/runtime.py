@@ -27,6 +27,7 @@ from redis.retry import Retry
 
 from sync_workers import logs
 from sync_workers.connectors import registry
+from sync_workers.connectors.callers import Callers
 from sync_workers.connectors.contract import Connector
 from sync_workers.connectors.limiter import Limiter
 from sync_workers.domain.mapping import Sheet
@@ -60,6 +61,7 @@ class Runtime:
     sheets: Mapping[str, Sheet]
     worker: str
     limiter: Limiter
+    callers: Callers = field(default_factory=Callers)
     stored: Mapping[str, Mapping[int, Sheet]] = field(default_factory=dict)
     redis: Redis | None = None
     broker_url: str = field(default="", repr=False)
@@ -112,6 +114,7 @@ class Runtime:
     def dispose(self, *, close: bool = True) -> None:
         """Let go of connections. ``close`` False in a forked child: the sockets are the parent's."""
         self.ledger.dispose(close=close)
+        self.callers.stop()
         if self.redis is not None and close:
             self.redis.close()
 
@@ -179,6 +182,7 @@ def open_runtime(environ: Mapping[str, str] | None = None, *, pool_size: int = 1
         sheets=sheets,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         limiter=limiter,
+        callers=Callers({name: connector.limits.in_flight for name, connector in connectors.items()}),
         stored=stored_sheets(settings),
         redis=redis,
         broker_url=broker,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
-from sync_workers.domain.records import Op, Overrule
-from sync_workers.domain.values import encode
+from sync_workers.domain.records import Op, Overrule, Value
+from sync_workers.domain.values import as_text, encode, values_text
 from sync_workers.engine import endings
 from sync_workers.engine.endings import LookAgain
 from sync_workers.engine.gates import fields_json
@@ -112,8 +112,8 @@ def _opening(run: Run, batch: Batch) -> Opening:
     return Opening(
         claim=run.work.claim, system=write.system, kind=run.kind, op=write.op.value, action=write.action,
         key=run.reference, mapping_version=run.sheet.version, fields=fields_json(write),
-        request=batch.runtime.redact({"id": run.native_write.id, "fields": run.native_write.fields,
-                                      "action": write.action, "reference": run.reference}),
+        request=batch.runtime.redact_text({"id": run.native_write.id, "fields": run.native_write.fields,
+                                           "action": write.action, "reference": run.reference}),
         linger_s=(traits.busy_after + traits.find_lag).total_seconds(), identities=identities,
     )
 
@@ -132,10 +132,16 @@ def _refs(run: Run) -> list[RefState]:
     states = []
     for system in sorted(run.dirty):
         ref = run.refs[system]
-        states.append(RefState(system, run.kind, ref.external_id, ref.version, encode(ref.sent), encode(ref.held),
-                               {name: dict(ids) for name, ids in ref.item_ids.items()},
+        held = values_text(ref.held)
+        sent = held if _is_same(ref.sent, ref.held) else values_text(ref.sent)
+        states.append(RefState(system, run.kind, ref.external_id, ref.version, sent, held, as_text(ref.item_ids),
                                gone=system in run.gone))
     return states
+
+
+def _is_same(sent: Mapping[str, Value], held: Mapping[str, Value]) -> bool:
+    """Whether both hold the very same values: what agreed without a write is written as text once."""
+    return len(sent) == len(held) and all(held.get(name) is value for name, value in sent.items())
 
 
 def _closings(run: Run) -> list[Closing]:
@@ -185,8 +191,9 @@ def _count(run: Run, took: bool, drained: Drained) -> None:
         log.info("a run was taken over", record=run.id, fence=run.work.claim.fence)
         return
     drained.add(ending.outcome or ending.ending)
-    log.info("a run ended", record=run.id, kind=run.kind, ending=ending.ending, outcome=ending.outcome,
-             error=ending.error.cls if ending.error else None, hold=ending.hold.code if ending.hold else None)
+    if ending.ending != "done":  # the drain tells how many went well
+        log.info("a run ended", record=run.id, kind=run.kind, ending=ending.ending, outcome=ending.outcome,
+                 error=ending.error.cls if ending.error else None, hold=ending.hold.code if ending.hold else None)
     wait = 0.0 if ending.ending == "release" or ending.again else ending.wait_s
     if wait is not None and wait <= SHORT_WAIT_S:
         drained.again.append(Again(run.id, run.kind, wait))

@@ -12,6 +12,7 @@ from sync_workers.domain.records import Op, Write
 from sync_workers.engine import calls, commits, endings
 from sync_workers.engine.dependencies import go_first
 from sync_workers.engine.facts import AnotherOrigin, Twins
+from sync_workers.engine.flights import FLUSH_S, Flights
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.engine.planning import Batch, plan_next
 from sync_workers.engine.pointers import follow, sheet_of
@@ -25,7 +26,6 @@ from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-FLUSH_S = 1.0  # protocol C4: at the latest a second after the oldest write
 FULL_CHUNK = 50
 MAX_LAPSES = 3  # the first may be a neighbour's fault; from then on the record is claimed alone (C3)
 WORST_CALLS = 3  # what one record may need before its lease is looked at again: read, look up, write
@@ -49,6 +49,8 @@ def drain(
         if not claimed:
             break
         asked = [record_id for record_id in asked if record_id not in claimed]
+    if drained.counts:
+        log.info("a drain ended", records=len(set(ids)), **drained.counts)
     return drained
 
 
@@ -75,36 +77,44 @@ def _claim_and_work(
             follow(run, batch, drained)
         else:
             waiting.append(run)
-    size = FULL_CHUNK
-    while waiting:
-        chunk, waiting = waiting[:size], waiting[size:]
-        began = time.monotonic()
-        _work(chunk, batch, drained)
-        each = (time.monotonic() - began) / len(chunk)
-        size = max(1, min(FULL_CHUNK, int(FLUSH_S / each) if each else FULL_CHUNK))
+    flights = Flights(batch)
+    try:
+        _work(waiting, flights, drained)
+    finally:
+        flights.abandon()
     return {claim.id for claim in claims}
 
 
-def _work(chunk: Sequence[Run], batch: Batch, drained: Drained) -> None:
-    """Carry a chunk round by round (plan, commit, call) until every run has ended and is settled."""
-    active = list(chunk)
-    prefetch(active, batch)
-    while active:
-        for run in active:
+def _work(waiting: Sequence[Run], flights: Flights, drained: Drained) -> None:
+    """Carry all runs round by round (plan, commit, call) to their settled ends, some while others' calls are made.
+
+    A call that takes long holds up nobody: the others are settled a second after the first of them was answered.
+    """
+    batch = flights.batch
+    active: list[Run] = []
+    size = FULL_CHUNK
+    while waiting or active or flights.under_way:
+        room = max(0, min(size, FULL_CHUNK - len(active) - flights.under_way))
+        fresh, waiting = waiting[:room], waiting[room:]
+        began = time.monotonic()
+        prefetch(fresh, batch)
+        for run in [*active, *fresh]:
             if run.ending is None and run.call is None:
                 _plan(run, batch, drained)
-        for run in active:
+        if fresh:
+            each = (time.monotonic() - began) / len(fresh)
+            size = max(1, min(FULL_CHUNK, int(FLUSH_S / each) if each else FULL_CHUNK))
+        for run in [*active, *fresh]:
             if run.joined is not None:
                 drained.add("joined")
                 drained.again.append(Again(run.joined, run.kind, 0.0))
-        active = [run for run in active if run.joined is None]
-        active = commits.commit(active, batch, drained)
+        going = commits.commit([run for run in [*active, *fresh] if run.joined is None], batch, drained)
         batch.prefetched.clear()
-        oldest = time.monotonic()
-        for group in _groups([run for run in active if run.call and run.call.attempt_id], batch):
-            if time.monotonic() - oldest > FLUSH_S and any(run.closings for run in active):
-                break
-            calls.send(group, batch)
+        opened = [run for run in going if run.call and run.call.attempt_id]
+        flights.start(_groups(opened, batch))
+        active = [run for run in going if not (run.call and run.call.attempt_id)]
+        is_idle = not active and (not waiting or flights.under_way >= FULL_CHUNK)
+        active += flights.collect(patiently=is_idle)
 
 
 def _plan(run: Run, batch: Batch, drained: Drained) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sync_workers.connectors.contract import Native, NativeWrite
 from sync_workers.domain.mapping import Sheet
 from sync_workers.domain.records import Overrule, Ref, Value, View, Write
+from sync_workers.domain.values import fingerprint
 from sync_workers.errors import Hold
 from sync_workers.ledger.records import Work
 from sync_workers.ledger.settle import Closing, Settlement
@@ -76,7 +77,7 @@ class Run:
     overrules: list[Overrule] = field(default_factory=list)
     call: Call | None = None
     ending: Settlement | None = None
-    facts: str | None = None
+    shown: Mapping[str, Mapping[str, Value] | None] | None = None
     wrote: bool = False
     linked: bool = False
     rounds: int = 0
@@ -92,6 +93,11 @@ class Run:
     probes: set[str] = field(default_factory=set)
     put_back: set[str] = field(default_factory=set)
     native_write: NativeWrite = field(init=False, repr=False)
+
+    @property
+    def facts(self) -> str | None:
+        """The print of what the systems showed when the run was last planned, which only a stopped record needs."""
+        return None if self.shown is None else fingerprint(self.shown)
 
     @property
     def id(self) -> int:

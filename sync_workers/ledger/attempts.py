@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sync_workers.domain.values import JsonText
 from sync_workers.ledger.claims import Claim
 from sync_workers.ledger.connection import Prepared, Tx, as_json, storable, storable_json
 from sync_workers.ledger.identities import Taken, reserve
@@ -30,7 +31,7 @@ LIVE = "live"  # a flow nobody has switched
 
 @dataclass(frozen=True)
 class Opening:
-    """One call about to be made. ``linger_s`` is P + F of its target.
+    """One call about to be made. ``linger_s`` is P + F of its target; ``fields`` and ``request`` may be JSON text.
 
     ``identities`` are (name, value) to reserve;
     ``decided`` are older attempts of this record whose fate is known now: (id, status, note).
@@ -43,8 +44,8 @@ class Opening:
     action: str
     key: str
     mapping_version: int
-    fields: Mapping[str, Any]
-    request: Mapping[str, Any] | None
+    fields: Mapping[str, Any] | JsonText
+    request: Mapping[str, Any] | JsonText | None
     linger_s: float
     identities: tuple[tuple[str, str], ...] = ()
     decided: tuple[tuple[int, str, str], ...] = ()
@@ -228,7 +229,7 @@ def record_shadow(
     action: str,
     key: str,
     mapping_version: int,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, Any] | JsonText,
 ) -> bool:
     """Keep what would have been sent; False when the newest shadow of this place says the same already."""
     tx.execute(SHADOW, {

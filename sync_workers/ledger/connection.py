@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 from sqlalchemy import URL, Engine, create_engine, event, exc, make_url
 
+from sync_workers.domain.values import JsonText
 from sync_workers.errors import PermanentError, TransientError
 
 T = TypeVar("T")
@@ -232,9 +233,15 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_write_strictly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def as_json(value: Any) -> str | None:
     """Return JSON text for a ``jsonb`` parameter, None for SQL NULL."""
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if value is None:
+        return None
+    return str(value) if type(value) is JsonText else _write_json(value)
 
 
 def storable(text: str | None, *, most: int | None = None) -> str | None:
@@ -250,11 +257,15 @@ def storable_json(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = str(value) if type(value) is JsonText else _write_strictly(value)
         text.encode()
     except ValueError:  # not a number, or a lone surrogate
-        return as_json(_cleaned(value))
-    return as_json(_cleaned(value)) if "\\u0000" in text else text
+        return as_json(_cleaned(_data(value)))
+    return as_json(_cleaned(_data(value))) if "\\u0000" in text else text
+
+
+def _data(value: Any) -> Any:
+    return json.loads(value) if type(value) is JsonText else value
 
 
 def _cleaned(value: Any) -> Any:

@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sync_workers.domain.values import JsonText
 from sync_workers.ledger.connection import Prepared, Tx, as_json
 from sync_workers.ledger.merging import Merge, merge_rows
 
 
 @dataclass(frozen=True)
 class RefState:
-    """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it."""
+    """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it.
+
+    ``sent``, ``held`` and ``item_ids`` are JSON data or JSON text.
+    """
 
     system: str
     kind: str
     external_id: str
     version: str | None
-    sent: Mapping[str, Any]
-    held: Mapping[str, Any]
-    item_ids: Mapping[str, Any]
+    sent: Mapping[str, Any] | JsonText
+    held: Mapping[str, Any] | JsonText
+    item_ids: Mapping[str, Any] | JsonText
     gone: bool = False
     drop: bool = False
 
@@ -151,8 +155,8 @@ def add_alias(tx: Tx, record_id: int, system: str, kind: str, external_id: str) 
 
 
 def _row(record_id: int, state: RefState) -> tuple[Any, ...]:
-    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(dict(state.sent)),
-            as_json(dict(state.held)), as_json(dict(state.item_ids)), state.gone)
+    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(state.sent),
+            as_json(state.held), as_json(state.item_ids), state.gone)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

@@ -7,7 +7,8 @@ import pytest
 from sync_workers.connectors.contract import ListChange
 from sync_workers.connectors.tryton.changes import Changed, Position, _domain, _notices
 from sync_workers.connectors.tryton.lines import shaped
-from sync_workers.connectors.tryton.records import SHOWN, list_operations, version_of, version_showing
+from sync_workers.connectors.tryton.records import list_operations
+from sync_workers.connectors.tryton.versions import stamps_in, version_of, version_showing
 from sync_workers.errors import PermanentError
 
 STAMPS = {"sale.sale,1": "1795473790.672755", "sale.line,2": "1795473791.1"}
@@ -43,7 +44,7 @@ def test_an_item_that_is_gone_is_refused_by_name(item):
 def test_a_version_differs_when_something_is_shown_that_no_stamp_tells():
     one, other = version_showing(STAMPS, {"shipped": Decimal(4)}), version_showing(STAMPS, {"shipped": Decimal(7)})
     assert one != other
-    assert {each.partition(SHOWN)[0] for each in (one, other)} == {version_of(STAMPS)}
+    assert {stamps_in(each) for each in (one, other)} == {version_of(STAMPS)}
 
 
 def a_line(id_, sequence, type_="line"):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.connectors.tryton.steps import RECHECK
+from sync_workers.connectors.tryton.holds import RECHECK
 from sync_workers.sandbox.tryton import accounts, sales, warehouse
 from tests.acceptance.distributor import Distributor, line, money
 

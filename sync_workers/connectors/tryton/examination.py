@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_workers.connectors.contract import FieldType, Finding
-from sync_workers.connectors.tryton import holds, progress
+from sync_workers.connectors.tryton import holds, lines, progress
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.records import Kind
 from sync_workers.connectors.tryton.session import Deadline, Session
@@ -71,10 +71,12 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 _UNIQUE = {("customer", "code"), ("part", "code")}
 _DERIVED = {
-    "order": {**holds.DERIVED, **progress.DERIVED},
+    "order": {**holds.DERIVED, **progress.DERIVED, **lines.DERIVED},
     "invoice": {"post_asked": FieldType("boolean", read_only=True)},
     "credit_note": {"post_asked": FieldType("boolean", read_only=True)},
 }
+_OPTIONAL = {("customer", path) for path in ("email", "phone", "tax_id", "contacts.email", "contacts.phone")}
+"""Required in the row that holds them, which is not there without them."""
 
 
 def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldType]:
@@ -89,7 +91,7 @@ def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldT
         if field is not None:
             found[path] = FieldType(
                 type=field["type"],
-                required=bool(field.get("required")),
+                required=bool(field.get("required")) and (kind.name, path) not in _OPTIONAL,
                 read_only=bool(field.get("readonly")),
                 unique=(kind.name, path) in _UNIQUE,
                 choices=place.words or _choices(field),

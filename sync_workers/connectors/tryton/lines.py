@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from sync_workers.connectors.contract import Fields, ListChange
+from sync_workers.connectors.contract import Fields, FieldType, ListChange
 from sync_workers.connectors.tryton import progress
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.lookups import Lookups, Part
@@ -47,9 +47,9 @@ PLACES = {
     "lines.product.code": Place("sale.line", "product"),
     "lines.unit.symbol": Place("sale.line", "unit"),
     "lines.tax_code": Place("sale.line", "taxes"),
-    "lines.tax_rate": Place("account.tax", "rate"),
     "lines.tier_price": Place("product.product", "sale_price_uom"),
 }
+DERIVED = {"lines.tax_rate": FieldType("numeric", read_only=True)}
 
 
 def shaped(rows: list[Row]) -> list[Fields]:

@@ -40,13 +40,15 @@ ASKED = (
     "invoices.invoice_date",
     "invoices.total_amount",
 )
-DERIVED = {"open": FieldType("boolean", read_only=True)}
+DERIVED = {
+    "open": FieldType("boolean", read_only=True),
+    "lines.shipped": FieldType("float", read_only=True),
+    "lines.backordered": FieldType("float", read_only=True),
+    "lines.expected": FieldType("date", read_only=True),
+}
 PLACES = {
     "shipments": Place("sale.sale", "shipments"),
     "invoices": Place("sale.sale", "invoices"),
-    "lines.shipped": Place("stock.move", "quantity"),
-    "lines.backordered": Place("stock.move", "quantity"),
-    "lines.expected": Place("stock.move", "planned_date"),
 }
 
 

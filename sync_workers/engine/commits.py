@@ -44,10 +44,13 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
     writing = [run for run in going if run.call is not None and run.call.attempt_id is None]
     changed = [run for run in going if run.closings or run.dirty or run.decided]
 
+    news: set[int] = set()
+
     def write(tx: Tx) -> tuple[set[int], set[int], list[object]]:
+        news.clear()
         if (ending or changed) and going:  # each of the steps locks in order of id, several of them together do not
-            records.lock(tx, [run.id for run in runs])
-        settled = settle(tx, [_settlement(run) for run in ending]) if ending else set()
+            records.lock(tx, [run.id for run in runs], at_once=False)
+        settled = settle(tx, [_settlement(run) for run in ending], news) if ending else set()
         kept = flush(tx, [_flush(run) for run in changed]) if changed else set()
         opened = _open(tx, [run for run in writing if run not in changed or run.id in kept], batch) if writing else []
         for run in [*ending, *changed]:
@@ -60,18 +63,38 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
     batch.failing.clear()
     batch.answered.clear()
     for run in ending:
-        _count(run, run.id in settled, drained)
+        _count(run, run.id in settled, run.id in news, drained)
     lost = [run for run in changed if run.id not in kept]
     for run in changed:
         run.overrules = [item for item in run.overrules if item.system not in run.put_back]
         run.put_back.clear()
+        if _has_to_keep(run):
+            run.dirty.clear()
+            run.loaded = dict(run.refs)
         run.closings, run.decided = [], []
-        run.dirty.clear()
     asked = [run for run in writing if run not in lost]
     for run, answer in zip(asked, opened, strict=True):
         if not _take_opening(run, answer):
             lost.append(run)
     return [run for run in going if run not in lost]
+
+
+def _has_to_keep(run: Run) -> bool:
+    """Whether a run's refs must be stored before its next call: after an answer, with new ids, with a moved base.
+
+    A newer version alone can wait for the end, and so can the base of a record that no other system has yet:
+    whoever takes over reads the same again.
+    """
+    if run.closings or run.decided:
+        return True
+    is_alone = len(run.refs) == 1 and run.call is not None and run.call.write.op is Op.CREATE
+    for system in run.dirty:
+        known, ref = run.loaded.get(system), run.refs[system]
+        if known is None or known.external_id != ref.external_id:
+            return True
+        if not is_alone and (known.held is not ref.held or known.sent is not ref.sent):
+            return True
+    return False
 
 
 def _take_opening(run: Run, answer: object) -> bool:
@@ -119,7 +142,7 @@ def _opening(run: Run, batch: Batch) -> Opening:
 
 
 def _flush(run: Run) -> Flush:
-    return Flush(run.work.claim, _refs(run), _closings(run), _overrules(run))
+    return Flush(run.work.claim, _refs(run) if _has_to_keep(run) else (), _closings(run), _overrules(run))
 
 
 def _settlement(run: Run) -> Settlement:
@@ -183,7 +206,7 @@ def _note_health(tx: Tx, batch: Batch) -> None:
         batch.circuits.update(circuits.states(tx))
 
 
-def _count(run: Run, took: bool, drained: Drained) -> None:
+def _count(run: Run, took: bool, has_news: bool, drained: Drained) -> None:
     assert run.ending is not None
     ending = run.ending
     if not took:
@@ -194,6 +217,8 @@ def _count(run: Run, took: bool, drained: Drained) -> None:
     if ending.ending != "done":  # the drain tells how many went well
         log.info("a run ended", record=run.id, kind=run.kind, ending=ending.ending, outcome=ending.outcome,
                  error=ending.error.cls if ending.error else None, hold=ending.hold.code if ending.hold else None)
-    wait = 0.0 if ending.ending == "release" or ending.again else ending.wait_s
+    if ending.ending == "done":
+        drained.settled.append(run.id)
+    wait = 0.0 if has_news or ending.ending == "release" or ending.again else ending.wait_s
     if wait is not None and wait <= SHORT_WAIT_S:
         drained.again.append(Again(run.id, run.kind, wait))

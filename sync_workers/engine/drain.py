@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 import structlog
@@ -21,7 +21,7 @@ from sync_workers.engine.resolve import join_origin
 from sync_workers.engine.runs import Again, Drained, Run
 from sync_workers.engine.twins import unite
 from sync_workers.errors import PermanentError, SyncError, Unlinked
-from sync_workers.ledger import circuits, contracts, modes, records
+from sync_workers.ledger import records, switchboard
 from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -32,11 +32,17 @@ WORST_CALLS = 3  # what one record may need before its lease is looked at again:
 
 
 def drain(
-    runtime: Runtime, ids: Iterable[int], *, depth: int = 0, above: frozenset[int] = frozenset()
+    runtime: Runtime,
+    ids: Iterable[int],
+    *,
+    depth: int = 0,
+    above: frozenset[int] = frozenset(),
+    under_way: Callable[[], None] = lambda: None,
 ) -> Drained:
     """Work off these records as far as nobody else holds them. Twice is harmless: only one caller gets a claim.
 
     ``depth`` counts dependencies worked inline, ``above`` are the records that wait for them meanwhile.
+    ``under_way`` is told whenever calls have gone out and the drain has nothing to do but wait.
     Never raises for one record's failure; LedgerDown goes up, and then nothing was promised.
     """
     drained = Drained()
@@ -45,7 +51,7 @@ def drain(
     for _ in range(2 * len(asked)):
         if runtime.stopping.is_set() or not asked:
             break
-        claimed = _claim_and_work(runtime, asked, drained, depth, above)
+        claimed = _claim_and_work(runtime, asked, drained, depth, above, under_way)
         if not claimed:
             break
         asked = [record_id for record_id in asked if record_id not in claimed]
@@ -55,20 +61,26 @@ def drain(
 
 
 def _claim_and_work(
-    runtime: Runtime, asked: Sequence[int], drained: Drained, depth: int, above: frozenset[int]
+    runtime: Runtime,
+    asked: Sequence[int],
+    drained: Drained,
+    depth: int,
+    above: frozenset[int],
+    under_way: Callable[[], None],
 ) -> set[int]:
     """Claim what is free and due, carry it to its end, and return what was claimed."""
     claimed_at = time.monotonic()
     claims = runtime.ledger.run(
-        lambda tx: records.claim(tx, asked, owner=runtime.worker, lease_s=runtime.lease_s, versions=runtime.versions)
+        lambda tx: records.claim(tx, asked, owner=runtime.worker, lease_s=runtime.lease_s, versions=runtime.versions),
+        singly=True,
     )
     if not claims:
         return set()
-    with runtime.ledger.transaction() as tx:  # after the claim's commit: no older fence can open one now (C2)
+    with runtime.ledger.singly() as tx:  # after the claim's commit: no older fence can open an attempt now (C2)
         works = records.load(tx, claims)
-        batch = Batch(runtime, LedgerLinks(runtime.ledger), modes.mode_of(tx), circuits.states(tx),
-                      drifted=contracts.drifted(tx), depth=depth, above=above,
-                      undecided=records.undecided_creates(tx, {claim.kind for claim in claims}))
+        board = switchboard.read(tx, [claim.kind for claim in claims])
+    batch = Batch(runtime, LedgerLinks(runtime.ledger), board.modes, board.circuits, drifted=board.drifted,
+                  undecided=board.undecided, depth=depth, above=above)
     waiting = []
     for work in works:
         sheet = runtime.sheets.get(work.claim.kind)
@@ -79,13 +91,13 @@ def _claim_and_work(
             waiting.append(run)
     flights = Flights(batch)
     try:
-        _work(waiting, flights, drained)
+        _work(waiting, flights, drained, under_way)
     finally:
         flights.abandon()
     return {claim.id for claim in claims}
 
 
-def _work(waiting: Sequence[Run], flights: Flights, drained: Drained) -> None:
+def _work(waiting: Sequence[Run], flights: Flights, drained: Drained, under_way: Callable[[], None]) -> None:
     """Carry all runs round by round (plan, commit, call) to their settled ends, some while others' calls are made.
 
     A call that takes long holds up nobody: the others are settled a second after the first of them was answered.
@@ -114,6 +126,8 @@ def _work(waiting: Sequence[Run], flights: Flights, drained: Drained) -> None:
         flights.start(_groups(opened, batch))
         active = [run for run in going if not (run.call and run.call.attempt_id)]
         is_idle = not active and (not waiting or flights.under_way >= FULL_CHUNK)
+        if is_idle:
+            under_way()
         active += flights.collect(patiently=is_idle)
 
 

@@ -71,6 +71,7 @@ def plan_next(run: Run, batch: Batch) -> None:
     connectors = batch.runtime.connectors
     if run.rounds == 0:
         run.refs = {name: ref_from(row) for name, row in run.work.refs.items()}
+        run.loaded = dict(run.refs)
         _forget_old_bases(run, batch)
     run.rounds += 1
     for system in run.refs:

@@ -26,10 +26,14 @@ class Again:
 
 @dataclass
 class Drained:
-    """What one drain did, by ending and outcome, and which records want another look soon."""
+    """What one drain did, by ending and outcome, and which records want another look soon.
+
+    ``settled`` are those that went through; ``again`` names those of them of which there was news meanwhile, too.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
 
     def add(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -53,7 +57,8 @@ class Run:
 
     ``stopped`` is a hold that a step of a target met: the other systems are told of it before the run ends,
     and ``told`` is set when a note has said so. ``refs`` and ``views`` follow the run as writes succeed; ``dirty``
-    names the systems whose ref has to be stored with the next commit. Exactly one of ``call`` and
+    names the systems whose ref has to be stored with its end, ``loaded`` are the refs as the ledger has them.
+    Exactly one of ``call`` and
     ``ending`` is set between rounds. ``heard`` are the systems that answered a read and whose circuit
     has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3);
     ``probes`` are systems that were down and that this run tests; ``put_back`` are those written since the
@@ -65,6 +70,7 @@ class Run:
     sheet: Sheet
     deadline: float
     refs: dict[str, Ref] = field(default_factory=dict)
+    loaded: dict[str, Ref] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
     natives: dict[str, Native] = field(default_factory=dict)
     decided: list[tuple[int, str, str]] = field(default_factory=list)

@@ -20,15 +20,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sync_workers import logs
 from sync_workers.connectors import registry
-from sync_workers.connectors.contract import Connector
+from sync_workers.connectors.callers import Callers
+from sync_workers.connectors.contract import Connector, Types
 from sync_workers.connectors.limiter import Limiter
 from sync_workers.domain.mapping import Sheet
+from sync_workers.domain.value_types import types_of
+from sync_workers.domain.values import JsonText
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
@@ -58,6 +62,7 @@ class Runtime:
     sheets: Mapping[str, Sheet]
     worker: str
     limiter: Limiter
+    callers: Callers = field(default_factory=Callers)
     stored: Mapping[str, Mapping[int, Sheet]] = field(default_factory=dict)
     redis: Redis | None = None
     broker_url: str = field(default="", repr=False)
@@ -88,21 +93,29 @@ class Runtime:
 
     def redact(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return a JSON document without known secrets, fit to be kept in the ledger."""
-        text = json.dumps(document, default=_plain)
+        result: dict[str, Any] = json.loads(self.redact_text(document))
+        return result
+
+    def redact_text(self, document: Mapping[str, Any]) -> JsonText:
+        """Return the same as JSON text."""
+        try:
+            text = orjson.dumps(document, _plain, orjson.OPT_PASSTHROUGH_DATETIME).decode()
+        except TypeError:  # a lone surrogate or a very long number
+            text = json.dumps(document, default=_plain, ensure_ascii=False)
         for secret in self._hidden:
             text = text.replace(secret, logs.MASK)
-        result: dict[str, Any] = json.loads(text)
-        return result
+        return JsonText(text)
 
     @cached_property
     def _hidden(self) -> tuple[str, ...]:
         """The secrets as they look inside JSON, the longest first: one may begin with another."""
         known = (secret for secret in self.settings.secrets if len(secret) >= logs.SHORTEST)
-        return tuple(sorted((json.dumps(secret)[1:-1] for secret in known), key=len, reverse=True))
+        return tuple(sorted((json.dumps(secret, ensure_ascii=False)[1:-1] for secret in known), key=len, reverse=True))
 
     def dispose(self, *, close: bool = True) -> None:
         """Let go of connections. ``close`` False in a forked child: the sockets are the parent's."""
         self.ledger.dispose(close=close)
+        self.callers.stop()
         if self.redis is not None and close:
             self.redis.close()
 
@@ -170,6 +183,7 @@ def open_runtime(environ: Mapping[str, str] | None = None, *, pool_size: int = 1
         sheets=sheets,
         worker=f"{socket.gethostname()}:{os.getpid()}",
         limiter=limiter,
+        callers=Callers({name: connector.limits.in_flight for name, connector in connectors.items()}),
         stored=stored_sheets(settings),
         redis=redis,
         broker_url=broker,
@@ -230,6 +244,11 @@ def paths_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, Sequence[str
 def objects_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, str]:
     """Return what the kinds live in there, for those whose sheet says so."""
     return {kind: sheet.objects[system] for kind, sheet in sheets.items() if system in sheet.objects}
+
+
+def types_in(sheets: Mapping[str, Sheet], system: str) -> Types:
+    """Return what the sheets put at each native path of one system, by kind."""
+    return {kind: types_of(sheet, system) for kind, sheet in sheets.items() if system in sheet.systems}
 
 
 def _versions(tx: Any) -> dict[str, int]:

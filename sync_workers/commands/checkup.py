@@ -24,7 +24,7 @@ from sync_workers.connectors.contract import Connector, FieldType, Finding
 from sync_workers.domain.mapping import Sheet
 from sync_workers.errors import SettingsError, SyncError
 from sync_workers.ledger.migrate import pending
-from sync_workers.runtime import MAPPINGS_FOLDER, connect_redis, objects_of, paths_of, read_services
+from sync_workers.runtime import MAPPINGS_FOLDER, connect_redis, objects_of, paths_of, read_services, types_in
 from sync_workers.settings import FROM_ENVIRONMENT, SYSTEMS_FILE, Settings
 
 CONNECT_S = 3.0
@@ -233,7 +233,8 @@ def _examine(
     section, described = Section(name), {}
     try:
         connector = registry.build(settings.systems[name], paths_of(sheets, name), objects_of(sheets, name))
-        section.findings += connector.examine(paths_of(sheets, name), fix=fix)
+        types = types_in(sheets, name)
+        section.findings += connector.examine(paths_of(sheets, name), fix=fix, types=types)
         described = _describe(connector, sheets, name)
     except SyncError as error:
         if section.is_well:  # else what was found already says it

@@ -14,6 +14,7 @@ from sync_workers.errors import Malformed, PermanentError
 MAX_BODY = 32 * 1024 * 1024
 MAX_DELIVERY = 4 * 1024 * 1024
 MAX_DEPTH = 64
+SURE_DIGITS = 15  # so many significant digits survive the way through a float (IEEE 754 binary64)
 
 
 class UnreadableError(ValueError):
@@ -33,6 +34,13 @@ def _depth_within(value: Any, left: int) -> bool:
     return True
 
 
+def _may_nest(body: bytes | str, depth: int) -> bool:
+    """Whether there are brackets enough to nest so deep; counting them is far cheaper than walking through."""
+    if isinstance(body, bytes):
+        return body.count(b"{") + body.count(b"[") > depth
+    return body.count("{") + body.count("[") > depth
+
+
 def parse(body: bytes | str, *, depth: int = MAX_DEPTH) -> Any:
     """Parse JSON; UnreadableError for what is not JSON, is not UTF-8, or nests too deep."""
     try:
@@ -43,7 +51,7 @@ def parse(body: bytes | str, *, depth: int = MAX_DEPTH) -> Any:
         raise
     except (ValueError, UnicodeDecodeError) as error:
         raise UnreadableError(f"not JSON: {error}") from None
-    if type(value) in (dict, list) and not _depth_within(value, depth - 1):
+    if type(value) in (dict, list) and _may_nest(body, depth) and not _depth_within(value, depth - 1):
         raise UnreadableError(f"the JSON nests deeper than {depth}")
     return value
 
@@ -60,6 +68,9 @@ def parse_delivery(body: bytes, *, most: int = MAX_DELIVERY) -> Any:
 
 def _unusual(value: Any) -> Any:
     if isinstance(value, Decimal):
+        if len(text := str(value)) <= SURE_DIGITS and "E" not in text and value.is_finite():
+            short = float(text)
+            return int(short) if short.is_integer() else short
         if value == value.to_integral_value():
             return int(value)
         as_float = float(value)

@@ -19,9 +19,14 @@ from sync_workers.domain.native import Fields as Fields
 from sync_workers.domain.native import ListChange as ListChange
 from sync_workers.domain.systems import Limits as Limits
 from sync_workers.domain.systems import SystemSettings as SystemSettings
+from sync_workers.domain.value_types import ValueType as ValueType
 from sync_workers.errors import SyncError
 
 NO_OBJECTS: Mapping[str, str] = MappingProxyType({})
+Types = Mapping[str, Mapping[str, ValueType]]
+"""What a sheet puts at each native path, by kind."""
+
+NO_TYPES: Types = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -248,9 +253,12 @@ class Connector(Protocol):
         """Return the fields by dotted path as the system has them now."""
         ...
 
-    def examine(self, paths: Mapping[str, Sequence[str]], *, fix: bool = False) -> list[Finding]:
+    def examine(
+        self, paths: Mapping[str, Sequence[str]], *, fix: bool = False, types: Types = NO_TYPES
+    ) -> list[Finding]:
         """Check reachability, credentials, rights and the fields that the sheets need; create them with ``fix``.
 
-        ``paths`` maps kind to the native paths in use, the reference path among them.
+        ``paths`` maps kind to the native paths in use, the reference path among them; ``types`` say what a field
+        that is created has to hold, text where they say nothing.
         """
         ...

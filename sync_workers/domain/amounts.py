@@ -10,6 +10,7 @@ import decimal
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from sync_workers.domain.converters import Converter, Spot, Unconvertible
@@ -115,6 +116,9 @@ class Money(Converter):
         return digits_of(code)
 
 
+_ONE = Fraction(1)
+
+
 @dataclass(frozen=True)
 class Units:
     """A system's units: native name, how many canonical units it holds, canonical name."""
@@ -174,21 +178,22 @@ class Quantity(Converter):
     per_unit: bool = False
 
     def read(self, native: Any, spot: Spot) -> Scalar:
-        return self._times(number(native), self._factor(spot))
+        return self._times(number(native), self._factor(spot) if self.units else _ONE)
 
     def write(self, value: Any, spot: Spot) -> Any:
         # A new item gets the native unit whose factor is one; one that is there keeps the unit it has.
-        return self._times(number(value), 1 / self._factor(spot))
+        return self._times(number(value), 1 / self._factor(spot) if self.units else _ONE)
 
     def _factor(self, spot: Spot) -> Fraction:
         name = look(spot.native, self.unit) if self.unit else None
         if self.units is None or name in (None, ""):
-            return Fraction(1)
+            return _ONE
         factor = self.units.factor(str(name).strip())
         return 1 / factor if self.per_unit else factor
 
     def _times(self, value: Decimal, factor: Fraction) -> Decimal:
-        return rounded(value if factor == 1 else _exact(Fraction(value) * factor), self.digits, self.rounding)
+        times = value if factor is _ONE or factor == 1 else exact(Fraction(value) * factor)
+        return rounded(times, self.digits, self.rounding)
 
 
 def number(value: Any) -> Decimal:
@@ -196,7 +201,7 @@ def number(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise Unconvertible("is not a number")
     try:
-        found = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+        found = value if isinstance(value, Decimal) else Decimal(value if type(value) is str else str(value))
     except decimal.InvalidOperation:
         raise Unconvertible("is not a number", "write digits and a decimal point only") from None
     if not found.is_finite():
@@ -209,12 +214,17 @@ def rounded(value: Decimal, digits: int | None, rounding: str) -> Decimal:
     if digits is None:
         return value
     try:
-        return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUNDINGS[rounding])
+        return value.quantize(_step(digits), rounding=ROUNDINGS[rounding])
     except decimal.InvalidOperation:
         raise Unconvertible("has more digits than an amount can have") from None
 
 
-def _exact(value: Fraction) -> Decimal:
+@cache
+def _step(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)
+
+
+def exact(value: Fraction) -> Decimal:
     """Turn a fraction into a decimal, or refuse: a third of a box has no exact number of pieces."""
     rest = value.denominator
     for prime in (2, 5):

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sync_workers.domain.converters import Spot
+from sync_workers.domain.columns import born_in, in_order, voices_of
+from sync_workers.domain.items import show_field
 from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
 from sync_workers.domain.records import Conflict, Items, Overrule, Ref, Scalar, Value, Values, View
 from sync_workers.domain.rules import Look, Move, Side, Verdict, choose, decide
-from sync_workers.domain.translate import shown
 
 
 @dataclass
@@ -50,8 +50,13 @@ class ListMerge:
             return None
         keys, source, rule, binds = self._membership(present)
         plan = ListPlan({}, rule)
-        verdicts = {key: self._verdicts(key, present, plan) for key in keys}
+        verdicts: dict[str, dict[str, Verdict]] = {}
         for key in keys:
+            undisputed = self._undisputed(key, present)
+            if undisputed is not None:
+                plan.items[key] = undisputed
+                continue
+            verdicts[key] = self._verdicts(key, present, plan)
             plan.items[key] = {
                 name: _scalar(verdict.value)
                 for name, verdict in verdicts[key].items()
@@ -64,6 +69,27 @@ class ListMerge:
             if system in self.rows.places and not self.rows.places[system].read_only:
                 plan.births[system] = {key: self._new_item(system, plan.items[key]) for key in keys}
         return plan
+
+    def _undisputed(self, key: str, present: Mapping[str, Items]) -> dict[str, Scalar] | None:
+        """Return the item as all who show it agree on it, None where there is something to decide.
+
+        Equal values need no rule: each would choose one of them and find that all sides show it. Only a shared
+        field is always asked, since there the side that moved says how the value is written.
+        """
+        sides = {system: items[key] for system, items in present.items() if key in items}
+        settled: dict[str, Scalar] = {}
+        keeper = self.lock.system if self.lock else ""
+        for rule, first, others in voices_of(self.rows, self.origin, tuple(sides), keeper):
+            if not first:
+                continue
+            if rule.owner == SHARED:
+                return None
+            name = rule.name
+            value = settled[name] = sides[first].get(name)
+            for other in others:
+                if sides[other].get(name) != value:
+                    return None
+        return settled
 
     def _membership(self, present: Mapping[str, Items]) -> tuple[list[str], str, str, bool]:
         """Return the item keys in order, the system that decided them ("": all), the rule, if it binds."""
@@ -96,7 +122,7 @@ class ListMerge:
     def _verdicts(self, key: str, present: Mapping[str, Items], plan: ListPlan) -> dict[str, Verdict]:
         verdicts: dict[str, Verdict] = {}
         known: Values = {}
-        for rule in sorted(self.rows.fields, key=_is_dependent):
+        for rule in in_order(self.rows):
             sides = {
                 system: self._side(system, key, rule.name, items[key])
                 for system, items in present.items()
@@ -129,7 +155,8 @@ class ListMerge:
         wanted: Items = {}
         for key in keys:
             if key in items:
-                wanted[key] = self._edited(system, key, items[key], verdicts[key], plan)
+                decided = verdicts.get(key)
+                wanted[key] = self._edited(system, key, items[key], decided, plan) if decided else items[key]
                 continue
             wanted[key] = self._new_item(system, plan.items[key] | self._kept(held.get(key, {})))
             if key in held:  # taken out where it was not theirs to take out
@@ -185,10 +212,11 @@ class ListMerge:
 
     def _new_item(self, system: str, item: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """Return what an item added to ``system`` starts with; under a lock the owner is given its own fields back."""
+        born = born_in(self.rows, system)
         return {
             rule.name: item[rule.name]
             for rule in self.rows.fields
-            if (rule.born_in(system) or (self.lock and rule.has_room_in(system))) and item.get(rule.name) is not None
+            if (rule.name in born or (self.lock and rule.has_room_in(system))) and item.get(rule.name) is not None
         }
 
     def _side(self, system: str, key: str, name: str, item: Mapping[str, Scalar]) -> Side:
@@ -222,55 +250,6 @@ class ListMerge:
 
     def _named(self, key: str, name: str = "") -> str:
         return f"{self.rows.name}[{key}]" + (f".{name}" if name else "")
-
-
-def show_items(kind: str, rows: ListRule, system: str, items: Items, settled: Mapping[str, Value]) -> Items:
-    """Return what the items of a list look like in ``system``, field by field."""
-    rules = {rule.name: rule for rule in rows.fields if system in rule.places}
-    return {
-        key: {
-            name: show_field(kind, rules[name], f"{rows.name}[{key}].{name}", system, value, settled, item)
-            for name, value in item.items()
-            if name in rules
-        }
-        for key, item in items.items()
-    }
-
-
-def show_field(
-    kind: str,
-    rule: FieldRule,
-    name: str,
-    system: str,
-    value: Value,
-    settled: Mapping[str, Value],
-    item: Mapping[str, Value],
-) -> Scalar:
-    """Return what one item field looks like in ``system``; its converter may need others of the record."""
-    values = {**settled, **item} if rule.places[system].converter.needs else settled
-    return shown(rule, value, Spot(kind, name, system, None, values))
-
-
-def same_items(expected: Items, found: Items) -> bool:
-    """Compare a written list with what came back, in the fields that were written and in any order."""
-    return expected.keys() == found.keys() and all(
-        found[key].get(name) == value for key, item in expected.items() for name, value in item.items()
-    )
-
-
-def brings_news(rows: ListRule, before: Items, expected: Items, found: Items) -> bool:
-    """Whether a written list came back with something that the other systems do not know yet."""
-    shared = {rule.name for rule in rows.fields if len(rule.places) > 1}
-    return any(
-        value is not None and name in shared and name not in expected.get(key, {})
-        for key, item in found.items()
-        for name, value in item.items()
-        if before.get(key, {}).get(name) != value
-    )
-
-
-def _is_dependent(rule: FieldRule) -> bool:
-    return any(place.converter.needs for place in rule.places.values())
 
 
 def _as_items(value: Value) -> Items:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sync_workers.domain.converters import Converter
 from sync_workers.domain.native import plain
@@ -82,6 +83,13 @@ class FieldRule:
         place = self.places.get(system)
         return place is not None and not place.read_only
 
+    @cached_property
+    def rank(self) -> int:
+        """When a merge decides the field: 1 after the fields that its converters need, 2 for derived ones, else 0."""
+        if self.owner == DERIVED:
+            return 2
+        return 1 if any(place.converter.needs for place in self.places.values()) else 0
+
     def born_in(self, system: str) -> bool:
         """Whether a create in ``system`` carries the field."""
         return self.has_room_in(system) and (self.owner != system or self.at_birth)
@@ -111,6 +119,11 @@ class ListRule:
     places: Mapping[str, ListPlace]
     fields: tuple[FieldRule, ...]
     locked_when: tuple[Condition, ...] = ()
+
+    @cached_property
+    def memo(self) -> dict[object, Any]:
+        """What ``columns`` has worked out of this list alone."""
+        return {}
 
     @cached_property
     def _by_name(self) -> Mapping[str, FieldRule]:
@@ -180,6 +193,11 @@ class Sheet:
     worth: str = ""
     title: str = ""
     source: str = ""
+
+    @cached_property
+    def memo(self) -> dict[object, Any]:
+        """What ``columns`` has worked out of this sheet alone."""
+        return {}
 
     @cached_property
     def systems(self) -> tuple[str, ...]:

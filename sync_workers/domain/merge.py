@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
+from sync_workers.domain.columns import Voice, born_in, voices_of
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
 from sync_workers.domain.locks import lock_of, remark
-from sync_workers.domain.mapping import DERIVED, Condition, FieldRule, ListRule, Sheet, Step
+from sync_workers.domain.mapping import DERIVED, ONCE, SHARED, Condition, FieldRule, ListRule, Sheet, Step
 from sync_workers.domain.records import (
     Change,
     Conflict,
@@ -33,6 +36,8 @@ from sync_workers.domain.translate import shown
 from sync_workers.errors import PermanentError
 
 __all__ = ["Taken", "after_write", "merge"]
+
+MISSING: Any = object()
 
 
 def merge(
@@ -71,28 +76,42 @@ class _Merge:
     conflicts: list[Conflict] = field(default_factory=list)
     agreed: dict[str, Values] = field(default_factory=dict)
     present: dict[str, View] = field(default_factory=dict)
+    shows: dict[str, Mapping[str, Value]] = field(default_factory=dict)
+    sides: dict[str, dict[str, Side]] = field(default_factory=dict)
+    undisputed: dict[str, Voice] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         shows = {name: view for name, view in self.views.items() if view.values is not None}
         self.present = {name: shows[name] for name in self.sheet.systems if name in shows}
+        self.shows = {name: view.values for name, view in self.present.items() if view.values is not None}
         verdicts = self._verdicts()
         newborn = self._newborn()
-        for rule in self.sheet.fields:
-            if rule.name in verdicts:
-                self._apply(rule, verdicts[rule.name], newborn)
+        for system, shown_there in self.shows.items():
+            self.agreed[system] = {name: one for name, one in shown_there.items() if name in self.undisputed}
+        if verdicts or newborn:
+            for rule in self.sheet.fields:
+                if rule.name in verdicts:
+                    self._apply(rule, verdicts[rule.name], newborn)
+                elif rule.name in self.undisputed:
+                    self._give_births(rule, newborn)
         for rows in self.sheet.lists:
             self._apply_list(rows, newborn)
         return Plan(
             writes=tuple(self._writes(newborn)),
             overrules=tuple(self.overrules),
             conflicts=tuple(self.conflicts),
-            agreed=self.agreed,
+            agreed={system: values for system, values in self.agreed.items() if values},
         )
 
     def _verdicts(self) -> dict[str, Verdict]:
         """Decide all fields: those whose converter needs another after that one, derived ones last."""
         verdicts: dict[str, Verdict] = {}
-        for rule in sorted(self.sheet.fields, key=_rank):
+        for voice in voices_of(self.sheet, self.origin, tuple(self.present)):
+            rule = voice.rule
+            if self._is_undisputed(voice):
+                self.undisputed[rule.name] = voice
+                continue
+            self.sides[rule.name] = self._sides(rule)
             verdict = self._derive(rule) if rule.owner == DERIVED else self._decide(rule)
             if verdict is None:
                 continue
@@ -101,10 +120,42 @@ class _Merge:
                 self.settled[rule.name] = verdict.value
         return verdicts
 
+    def _is_undisputed(self, voice: Voice) -> bool:
+        """Settle a field on which all who show it agree: each rule would choose one of these values, all equal.
+
+        Not so a shared number, of which the side that moved says with how many digits it is written.
+        """
+        rule, first, others = voice
+        if not first:
+            return False
+        name = rule.name
+        value = self.shows[first].get(name, MISSING)
+        if others and (value is MISSING or rule.locked_when or rule.owner == SHARED):
+            if value is MISSING or (rule.owner == SHARED and isinstance(value, Decimal)):
+                return False
+            if rule.locked_when and lock_of(self.sheet, rule, self.present) is not None:
+                return False
+        elif value is MISSING:
+            return False
+        for other in others:
+            if self.shows[other].get(name, MISSING) != value:
+                return False
+        self.settled[name] = value
+        return True
+
+    def _give_births(self, rule: FieldRule, newborn: Collection[str]) -> None:
+        """Take an undisputed field along into what is born."""
+        _, first, others = self.undisputed[rule.name]
+        if rule.owner == SHARED and others:
+            first = next((side.system for side in self._sides(rule).values() if side.moved), first)
+        for system in newborn:
+            said = "once, created from" if rule.owner == ONCE else "created from"
+            self._give_birth(rule, system, self.settled[rule.name], first, f"{said} {first}")
+
     def _decide(self, rule: FieldRule) -> Verdict | None:
         return decide(
             rule,
-            self._sides(rule),
+            self.sides[rule.name],
             origin=self.origin,
             look=lambda system, value: self._shown(rule, system, value),
             lock=lock_of(self.sheet, rule, self.present) if rule.locked_when else None,
@@ -142,11 +193,18 @@ class _Merge:
         ]
 
     def _apply(self, rule: FieldRule, verdict: Verdict, newborn: Collection[str]) -> None:
-        sides = self._sides(rule)
+        sides = self.sides[rule.name]
         if verdict.conflict:
             self.conflicts.append(Conflict(rule.name, {name: side.present for name, side in sides.items()}))
             return
-        moves = {side.system: self._move(rule, side, verdict) for side in sides.values()}
+        moves = {system: self._move(rule, side, verdict) for system, side in sides.items()}
+        for system in newborn:
+            text = verdict.rule if not verdict.binds else f"created from {verdict.winner}"
+            self._give_birth(rule, system, verdict.value, verdict.winner, text)
+        if all(move is Move.AGREE for move in moves.values()):
+            for system, side in sides.items():
+                self.agreed[system][rule.name] = side.present
+            return
         for side in sides.values():
             if moves[side.system] is not Move.CHANGE or not self._is_live(side.system):
                 continue
@@ -164,26 +222,23 @@ class _Merge:
                         verdict.locked,
                     )
                 )
-        for system in newborn:
-            self._give_birth(rule, system, verdict)
         if all(self._is_live(system) for system, move in moves.items() if move is Move.CHANGE):
             for side in sides.values():
                 if moves[side.system] is Move.AGREE:
-                    self.agreed.setdefault(side.system, {})[rule.name] = side.present
+                    self.agreed[side.system][rule.name] = side.present
 
     def _move(self, rule: FieldRule, side: Side, verdict: Verdict) -> Move:
         return choose(rule, side, verdict, lambda system, value: self._shown(rule, system, value))
 
-    def _give_birth(self, rule: FieldRule, system: str, verdict: Verdict) -> None:
-        if not rule.born_in(system):
+    def _give_birth(self, rule: FieldRule, system: str, value: Value, winner: str, text: str) -> None:
+        if rule.name not in born_in(self.sheet, system):
             return
-        if verdict.value is not None:
-            text = verdict.rule if not verdict.binds else f"created from {verdict.winner}"
-            self.births.setdefault(system, {})[rule.name] = Change(None, verdict.value, text)
+        if value is not None:
+            self.births.setdefault(system, {})[rule.name] = Change(None, value, text)
         elif rule.required:
-            mend = f"fill {rule.name!r} in {verdict.winner}"
+            mend = f"fill {rule.name!r} in {winner}"
             raise PermanentError(
-                f"{self.sheet.kind}: {system} needs {rule.name!r}, blank in {verdict.winner}; {mend}",
+                f"{self.sheet.kind}: {system} needs {rule.name!r}, blank in {winner}; {mend}",
                 mend=mend,
                 field=rule.name,
             )
@@ -211,7 +266,7 @@ class _Merge:
     def _agree_on_list(self, rows: ListRule, plan: ListPlan) -> None:
         for system in self.present:
             if system in rows.places and system not in plan.wanted and system not in plan.left:
-                self.agreed.setdefault(system, {})[rows.name] = self._value(system, rows.name)
+                self.agreed[system][rows.name] = self._value(system, rows.name)
 
     def _writes(self, newborn: Collection[str]) -> list[Write]:
         writes = []
@@ -259,13 +314,10 @@ class _Merge:
                 continue
             ref = self.refs.get(system)
             held: Mapping[str, Value] = ref.held if ref else {}
+            name = rule.name
             sides[system] = Side(
-                system=system,
-                present=view.values[rule.name],
-                has_base=rule.name in held,
-                held=held.get(rule.name),
-                sent=ref.sent.get(rule.name) if ref else None,
-                changed_at=view.changed_at,
+                system, view.values[name], name in held, held.get(name), ref.sent.get(name) if ref else None,
+                view.changed_at,
             )
         return sides
 
@@ -278,9 +330,3 @@ class _Merge:
 
     def _is_live(self, system: str) -> bool:
         return self.live is None or system in self.live
-
-
-def _rank(rule: FieldRule) -> int:
-    if rule.owner == DERIVED:
-        return 2
-    return 1 if any(place.converter.needs for place in rule.places.values()) else 0

@@ -82,6 +82,7 @@ def segments(path: str) -> tuple[Segment, ...]:
     return tuple(found)
 
 
+@cache
 def plain(path: str) -> str:
     """Return the path without its picks, as a system's metadata knows it."""
     return ".".join(segment.name for segment in segments(path))
@@ -91,7 +92,7 @@ def look(fields: Mapping[str, Any], path: str) -> Any:
     """Return what stands at ``path``, None when any step of it is missing."""
     node: Any = fields
     for segment in segments(path):
-        if not isinstance(node, Mapping):
+        if type(node) is not dict and not isinstance(node, Mapping):
             return None
         node = node.get(segment.name)
         if segment.picks:
@@ -99,6 +100,7 @@ def look(fields: Mapping[str, Any], path: str) -> Any:
     return node
 
 
+@cache
 def picked_item(path: str) -> str | None:
     """Return the part of ``path`` up to a picked list item, None when it goes through none.
 
@@ -130,6 +132,10 @@ class NativeDraft:
     item_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _fields: Fields = field(default_factory=dict)
     _picked: dict[str, Fields] = field(default_factory=dict)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set what stands under a single name."""
+        self._fields[name] = value
 
     def put(self, path: str, value: Any) -> None:
         """Set one value; paths that pick an item are gathered per item."""

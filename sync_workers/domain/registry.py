@@ -8,8 +8,19 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sync_workers.domain.amounts import ROUNDINGS, Integer, Money, Number, Quantity, Unit, Units
-from sync_workers.domain.converters import Bool, Converter, Country, Exact, HtmlText, Record, Text, ValueMap
+from sync_workers.domain.amounts import ROUNDINGS, Integer, Money, Number, Quantity, Unit, Units, exact
+from sync_workers.domain.converters import (
+    Bool,
+    Converter,
+    Country,
+    Exact,
+    HtmlText,
+    Record,
+    Text,
+    Unconvertible,
+    ValueMap,
+)
+from sync_workers.domain.counts import Counted
 from sync_workers.domain.moments import PRECISIONS, Day, EpochMs, Instant
 from sync_workers.domain.records import Scalar, Value
 
@@ -23,7 +34,7 @@ CONVERTERS: Mapping[str, tuple[Callable[..., Converter], tuple[str, ...]]] = {
     "integer": (Integer, ()),
     "decimal": (Number, ("digits", "rounding")),
     "money": (Money, ("currency", "rounding")),
-    "quantity": (Quantity, ("unit", "units", "digits", "rounding")),
+    "quantity": (Quantity, ("unit", "units", "digits", "rounding", "count_in")),
     "unit_price": (partial(Quantity, per_unit=True), ("unit", "units", "digits", "rounding")),
     "unit": (Unit, ("units",)),
     "date": (Day, ("zone",)),
@@ -55,11 +66,28 @@ def build_converter(name: str, options: Mapping[str, Any], units: Units | None =
         if option not in known:
             raise ValueError(f"the converter {name!r} takes no option {option!r}")
     _check_options(given)
+    if "count_in" in given:
+        return _counted(given, units)
     if "units" in known:
         given["units"] = units
     if name == "map":
         return ValueMap(tuple(_map_entries(given)))
     return make(**given)
+
+
+def _counted(given: Mapping[str, Any], units: Units | None) -> Counted:
+    unit, held = given["count_in"], {name: holds for name, holds, _ in units.entries} if units else {}
+    if "unit" in given:
+        raise ValueError("an amount is counted either in count_in or in the unit that stands beside it, not in both")
+    if unit not in held:
+        known = f"which has {', '.join(held)}" if held else "which this sheet has not"
+        raise ValueError(f"count_in = {unit!r} is no unit of this system's [units] table, {known}")
+    try:
+        exact(held[unit])
+    except Unconvertible:
+        raise ValueError(f"count_in = {unit!r}: {held[unit]} of the base unit is no decimal number") from None
+    options = {name: given[name] for name in ("digits", "rounding") if name in given}
+    return Counted(unit=unit, holds=held[unit], **options)
 
 
 def _check_options(given: Mapping[str, Any]) -> None:

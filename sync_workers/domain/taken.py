@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sync_workers.domain.columns import worked_out
 from sync_workers.domain.converters import Spot
-from sync_workers.domain.lists import brings_news, same_items, show_items
+from sync_workers.domain.items import brings_news, same_items, show_items
 from sync_workers.domain.mapping import FieldRule, ListRule, Sheet
 from sync_workers.domain.records import Change, Items, Ref, Value
 from sync_workers.domain.translate import shown as shown_value
@@ -54,8 +55,8 @@ def after_write(
     values = {**shown, **{name: change.after for name, change in changes.items()}}
     for name, change in changes.items():
         rule = sheet.rule(name)
-        expected = _expected(sheet, rule, system, change.after, values)
         came_back = shown.get(name)
+        expected = _expected(sheet, rule, system, change.after, values, came_back)
         if _is_equal(rule, expected, came_back):
             held[name] = came_back
             returned.pop(name, None)
@@ -76,16 +77,30 @@ def after_write(
 
 
 def _expected(
-    sheet: Sheet, rule: FieldRule | ListRule, system: str, after: Value, values: Mapping[str, Value]
+    sheet: Sheet,
+    rule: FieldRule | ListRule,
+    system: str,
+    after: Value,
+    values: Mapping[str, Value],
+    came_back: Value,
 ) -> Value:
+    """Return what a value should look like there. One that reads as it was sent looks just so: a converter that
+    writes what it has read, and reads that, has the same again."""
     if isinstance(rule, ListRule):
+        items = _written(rule, system, _items(after))
+        if same_items(items, _items(came_back)):
+            return items
         return _written(rule, system, show_items(sheet.kind, rule, system, _items(after), values))
+    if after == came_back:
+        return came_back
     return shown_value(rule, after, Spot(sheet.kind, rule.name, system, None, values))
 
 
 def _written(rule: ListRule, system: str, items: Items) -> Items:
     """Leave out what is only read there: an amount follows from what was written and says nothing of it."""
-    names = {each.name for each in rule.fields if each.has_room_in(system)}
+    names = worked_out(rule, ("writable", system), lambda: frozenset(
+        each.name for each in rule.fields if each.has_room_in(system)
+    ))
     return {key: {name: value for name, value in item.items() if name in names} for key, item in items.items()}
 
 

@@ -6,12 +6,13 @@ PermanentError with kind, field, value and system; a pointer to an unknown recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from sync_workers.domain.columns import Column, columns_by_name, columns_of, picked_items
 from sync_workers.domain.converters import LEDGER, Links, Spot, Unconvertible
 from sync_workers.domain.mapping import FieldRule, ListRule, Sheet
-from sync_workers.domain.native import ListChange, NativeDraft, look, picked_item
+from sync_workers.domain.native import ListChange, NativeDraft, look
 from sync_workers.domain.records import Change, Items, Scalar, Value, Values
 from sync_workers.errors import PermanentError, SyncError
 
@@ -31,10 +32,9 @@ def read_native(
     """
     found_ids: dict[str, dict[str, str]] = {}
     spot = Spot(sheet.kind, "", system, links, {}, fields)
-    values = _read_fields(sheet.fields, spot)
-    for rule in sheet.fields:
-        item = picked_item(rule.places[system].path) if system in rule.places else None
-        if item is not None and (native_id := look(fields, f"{item}.id")) is not None:
+    values = _read_fields(columns_of(sheet, system), spot)
+    for item in picked_items(sheet, system):
+        if (native_id := look(fields, f"{item}.id")) is not None:
             found_ids[item] = {"": str(native_id)}
     for rows in sheet.lists:
         if system in rows.places:
@@ -64,11 +64,12 @@ def _read_list(
     items: Items = {}
     ids: dict[str, str] = {}
     keys = _item_keys(rows, system, native_items, known)
+    columns = columns_of(rows, system)
     for key, native in zip(keys, native_items, strict=True):
         spot = Spot(sheet.kind, f"{rows.name}[{key}].", system, links, values, native)
-        items[key] = cast(dict[str, Scalar], _read_fields(rows.fields, spot))
-        if native.get("id") is not None:
-            ids[key] = str(native["id"])
+        items[key] = cast(dict[str, Scalar], _read_fields(columns, spot))
+        if (native_id := native.get("id")) is not None:
+            ids[key] = str(native_id)
     return items, ids
 
 
@@ -103,33 +104,40 @@ def _item_keys(
     return [key for key in keys if key is not None]
 
 
-def _read_fields(rules: Iterable[FieldRule], spot: Spot) -> Values:
-    kind, prefix, system, links, before, fields = spot
+def _read_fields(columns: Sequence[Column], spot: Spot) -> Values:
+    """Read one row. ``spot.field`` is what stands before the names of its fields."""
+    fields = spot.native
     values: Values = {}
     dependent = []
-    for rule in rules:
-        place = rule.places.get(system)
-        if place is None:
-            continue
-        native = look(fields, place.path)
+    for column in columns:
+        name, key, path, converter, needs, _, _ = column
+        native = fields.get(key) if key else look(fields, path)
         if native is None or native == "":
-            values[rule.name] = None
-        elif place.converter.needs:
-            values[rule.name] = None  # its place in the order; the value comes after those it needs
-            dependent.append((rule, native))
+            values[name] = None
+        elif needs:
+            values[name] = None  # its place in the order; the value comes after those it needs
+            dependent.append((column, native))
         else:
-            values[rule.name] = _read(rule, native, Spot(kind, prefix + rule.name, system, links, before, fields))
-    for rule, native in dependent:
-        known = {**before, **values}
-        values[rule.name] = _read(rule, native, Spot(kind, prefix + rule.name, system, links, known, fields))
+            try:
+                values[name] = converter.read(native, spot)
+            except Unconvertible:
+                _exactly(converter.read, native, spot, name, "shows")
+    if dependent:
+        known = {**spot.values, **values}
+        spot = spot._replace(values=known)
+        for column, native in dependent:
+            value = _exactly(column.converter.read, native, spot, column.name, "shows")
+            values[column.name] = known[column.name] = value
     return values
 
 
-def _read(rule: FieldRule, native: Any, spot: Spot) -> Scalar:
+def _exactly(convert: Callable[[Any, Spot], Any], value: Any, row: Spot, name: str, verb: str) -> Any:
+    """Convert one value of a row, or say exactly where it stands and why that cannot be done."""
+    spot = row._replace(field=row.field + name)
     try:
-        return rule.places[spot.system].converter.read(native, spot)
+        return convert(value, spot)
     except Unconvertible as error:
-        raise refusal(spot, native, error, "shows") from error
+        raise refusal(spot, value, error, verb) from error
 
 
 def write_native(
@@ -150,6 +158,8 @@ def write_native(
     """
     draft = NativeDraft(item_ids)
     after: Values = {**(values or {}), **{name: change.after for name, change in changes.items()}}
+    columns = columns_by_name(sheet, system)
+    whole = Spot(sheet.kind, "", system, links, after)
     for name, change in changes.items():
         rule = sheet.rule(name)
         if isinstance(rule, ListRule):
@@ -157,36 +167,30 @@ def write_native(
             spot = Spot(sheet.kind, name, system, links, after, present or {})
             draft.edit(place.path, _list_edits(rule, change, spot, item_ids.get(name, {})))
         else:
-            spot = Spot(sheet.kind, name, system, links, after)
-            draft.put(rule.places[system].path, _write(rule, change.after, spot))
+            _put(draft, columns[name], change.after, whole, blank=True)
     return draft.fields()
 
 
 def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, str]) -> ListChange:
     before, after = _items(change.before), _items(change.after)
     place = rows.places[spot.system]
-    there = {str(item["id"]): item for item in look(spot.native, place.path) or () if item.get("id") is not None}
+    columns = columns_by_name(rows, spot.system)
+    has_needs = any(column.needs for column in columns.values())
+    there = _there(spot.native, place.path) if before else {}
     add, edit, remove = [], [], []
     for key, item in after.items():
         old = before.get(key)
-        names = [name for name in item if old is None or item[name] != old.get(name)]
+        names = list(item) if old is None else [name for name in item if item[name] != old.get(name)]
         if old is not None and not names:
             continue
+        native: Mapping[str, Any] = {}
+        if old is not None and not any(columns[name].is_unit for name in names):  # then it stays as it is counted
+            native = there.get(ids.get(key, ""), {})
+        values = {**spot.values, **item} if has_needs else spot.values
+        at = Spot(spot.kind, f"{rows.name}[{key}].", spot.system, spot.links, values, native)
         draft = NativeDraft()
-        is_recounted = any(rows.field(name).places[spot.system].as_name == "unit" for name in names)
         for name in names:
-            rule = rows.field(name)
-            at = Spot(
-                spot.kind,
-                f"{rows.name}[{key}].{name}",
-                spot.system,
-                spot.links,
-                {**spot.values, **item},
-                {} if is_recounted else there.get(ids.get(key, ""), {}),
-            )
-            native = _write(rule, item[name], at)
-            if native is not None or old is not None:
-                draft.put(rule.places[spot.system].path, native)
+            _put(draft, columns[name], item[name], at, blank=old is not None)
         if old is None:
             if place.stores_key:
                 draft.put(place.key, key)
@@ -195,6 +199,26 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
             edit.append((_native_id(rows, key, spot, ids), draft.fields()))
     remove = [_native_id(rows, key, spot, ids) for key in before if key not in after]
     return ListChange(tuple(add), tuple(edit), tuple(remove))
+
+
+def _there(fields: Mapping[str, Any], path: str) -> dict[str, Mapping[str, Any]]:
+    return {str(item["id"]): item for item in look(fields, path) or () if item.get("id") is not None}
+
+
+def _put(draft: NativeDraft, column: Column, value: Value, spot: Spot, *, blank: bool) -> None:
+    """Write one value of a row; a blank only where it clears something (``blank``)."""
+    native = None
+    if value is not None:
+        try:
+            native = column.converter.write(value, spot)
+        except Unconvertible:
+            _exactly(column.converter.write, value, spot, column.name, "should show")
+    if native is None and not blank:
+        return
+    if column.key:
+        draft.set(column.key, native)
+    else:
+        draft.put(column.path, native)
 
 
 def _items(value: Value) -> Items:
@@ -209,15 +233,6 @@ def _native_id(rows: ListRule, key: str, spot: Spot, ids: Mapping[str, str]) -> 
             field=rows.name,
         )
     return ids[key]
-
-
-def _write(rule: FieldRule, value: Value, spot: Spot) -> Any:
-    if value is None:
-        return None
-    try:
-        return rule.places[spot.system].converter.write(value, spot)
-    except Unconvertible as error:
-        raise refusal(spot, value, error, "should show") from error
 
 
 def shown(rule: FieldRule, value: Value, spot: Spot) -> Scalar:

@@ -1,6 +1,7 @@
 """Canonical values as JSON and back, and the fingerprint of what systems show.
 
 The ledger keeps ``sent``, ``held`` and dead letters' facts in this form; nothing here knows a field.
+``encode`` gives data, ``as_text`` the same as JSON text at a tenth of the cost.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
+import orjson
+
 from sync_workers.domain.records import Scalar, Value, Values
 
 # One-key objects with these keys are tagged scalars; a list field's items are tagged too,
 # so that no item key can be taken for a tag.
 DECIMAL, DATE, INSTANT, ITEMS = "$decimal", "$date", "$at", "$items"
+
+
+class JsonText(str):
+    """Text that is JSON already: whoever stores it need not write it again."""
+
+    __slots__ = ()
 
 
 def encode(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -27,6 +36,28 @@ def encode(values: Mapping[str, Value]) -> dict[str, Any]:
 def decode(data: Mapping[str, Any]) -> Values:
     """Return the canonical values that ``encode`` was given."""
     return {name: _decode(value) for name, value in data.items()}
+
+
+def as_text(document: Mapping[str, Any]) -> JsonText:
+    """Return JSON text of canonical values, alone or inside of dicts and lists; lists of items as ``tagged``.
+
+    The same as ``json.dumps`` makes of ``encode``, but for its blanks.
+    """
+    try:
+        return JsonText(orjson.dumps(document, _tag, orjson.OPT_PASSTHROUGH_DATETIME).decode())
+    except TypeError:  # a lone surrogate, which only the ledger may refuse
+        return JsonText(json.dumps(document, default=_tag, ensure_ascii=False, separators=(",", ":")))
+
+
+def tagged(value: Value) -> Any:
+    """Return a field's value fit for ``as_text``: a list's items marked as such, all else as it is."""
+    # A list of pairs keeps the order of the source through JSON columns that sort their keys.
+    return {ITEMS: list(value.items())} if type(value) is dict else value
+
+
+def values_text(values: Mapping[str, Value]) -> JsonText:
+    """Return canonical values as JSON text, which ``decode`` reads once it is parsed."""
+    return as_text({name: tagged(value) for name, value in values.items()})
 
 
 def fingerprint(facts: Mapping[str, Mapping[str, Value] | None]) -> str:
@@ -40,7 +71,6 @@ def _encode(value: Value) -> Any:
     if value is None or type(value) is str:
         return value
     if isinstance(value, dict):
-        # A list of pairs keeps the order of the source through JSON columns that sort their keys.
         items = [[key, {name: _encode(inner) for name, inner in item.items()}] for key, item in value.items()]
         return {ITEMS: items}
     if isinstance(value, Decimal):
@@ -50,6 +80,14 @@ def _encode(value: Value) -> Any:
     if isinstance(value, date):
         return {DATE: value.isoformat()}
     return value
+
+
+def _tag(value: Any) -> Any:
+    """Give what JSON does not know the form that ``encode`` gives it."""
+    found = _encode(value)
+    if found is value:
+        raise TypeError(f"{type(value).__name__} is no canonical value: {value!r}")
+    return found
 
 
 def _decode(data: Any) -> Value:

@@ -39,17 +39,24 @@ def native_write(run: Run, call: Call, connector: Connector, batch: Batch) -> Na
     )
 
 
-def send(runs: Sequence[Run], batch: Batch) -> None:
-    """Make the opened calls of one system and kind: one by one, or in one batched call where it has one."""
+Heard = tuple[Run, Native | BaseException, float]
+"""What a call brought for one run, and the milliseconds that it took."""
+
+
+def send(runs: Sequence[Run], batch: Batch) -> list[Heard]:
+    """Make the opened call of one run, or one batched call for several, and return what was heard.
+
+    May be called in any thread; ``take_answer`` belongs to the drain's own. A run whose call was not made is
+    not among the answers, and has its ending.
+    """
     first = runs[0]
     assert first.call is not None
     connector = batch.runtime.connectors[first.call.write.system]
     ready = [run for run in runs if _lease_covers(run, batch) and _is_served(run, batch)]
     if not ready:
-        return
+        return []
     if len(ready) > 1:
-        _send_many(ready, connector, batch)
-        return
+        return _send_many(ready, connector)
     run = ready[0]
     assert run.call is not None
     started = time.monotonic()
@@ -59,10 +66,10 @@ def send(runs: Sequence[Run], batch: Batch) -> None:
             answer: Native | BaseException = connector.write(run.native_write)
     except Exception as error:  # sorted by take_answer: bugs end dead with their traceback
         answer = error
-    take_answer(run, answer, (time.monotonic() - started) * 1000, batch)
+    return [(run, answer, (time.monotonic() - started) * 1000)]
 
 
-def _send_many(runs: Sequence[Run], connector: Connector, batch: Batch) -> None:
+def _send_many(runs: Sequence[Run], connector: Connector) -> list[Heard]:
     started = time.monotonic()
     for run in runs:
         assert run.call is not None
@@ -73,8 +80,7 @@ def _send_many(runs: Sequence[Run], connector: Connector, batch: Batch) -> None:
     except Exception as error:
         answers = [error] * len(runs)
     took_ms = (time.monotonic() - started) * 1000
-    for run, answer in zip(runs, answers, strict=True):
-        take_answer(run, answer, took_ms, batch)
+    return [(run, answer, took_ms) for run, answer in zip(runs, answers, strict=True)]
 
 
 def take_answer(run: Run, answer: Native | BaseException, took_ms: float, batch: Batch) -> None:

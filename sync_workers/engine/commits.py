@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
-from sync_workers.domain.records import Op, Overrule
-from sync_workers.domain.values import encode
+from sync_workers.domain.records import Op, Overrule, Value
+from sync_workers.domain.values import as_text, encode, values_text
 from sync_workers.engine import endings
 from sync_workers.engine.endings import LookAgain
 from sync_workers.engine.gates import fields_json
@@ -44,10 +44,13 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
     writing = [run for run in going if run.call is not None and run.call.attempt_id is None]
     changed = [run for run in going if run.closings or run.dirty or run.decided]
 
+    news: set[int] = set()
+
     def write(tx: Tx) -> tuple[set[int], set[int], list[object]]:
+        news.clear()
         if (ending or changed) and going:  # each of the steps locks in order of id, several of them together do not
-            records.lock(tx, [run.id for run in runs])
-        settled = settle(tx, [_settlement(run) for run in ending]) if ending else set()
+            records.lock(tx, [run.id for run in runs], at_once=False)
+        settled = settle(tx, [_settlement(run) for run in ending], news) if ending else set()
         kept = flush(tx, [_flush(run) for run in changed]) if changed else set()
         opened = _open(tx, [run for run in writing if run not in changed or run.id in kept], batch) if writing else []
         for run in [*ending, *changed]:
@@ -60,18 +63,38 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
     batch.failing.clear()
     batch.answered.clear()
     for run in ending:
-        _count(run, run.id in settled, drained)
+        _count(run, run.id in settled, run.id in news, drained)
     lost = [run for run in changed if run.id not in kept]
     for run in changed:
         run.overrules = [item for item in run.overrules if item.system not in run.put_back]
         run.put_back.clear()
+        if _has_to_keep(run):
+            run.dirty.clear()
+            run.loaded = dict(run.refs)
         run.closings, run.decided = [], []
-        run.dirty.clear()
     asked = [run for run in writing if run not in lost]
     for run, answer in zip(asked, opened, strict=True):
         if not _take_opening(run, answer):
             lost.append(run)
     return [run for run in going if run not in lost]
+
+
+def _has_to_keep(run: Run) -> bool:
+    """Whether a run's refs must be stored before its next call: after an answer, with new ids, with a moved base.
+
+    A newer version alone can wait for the end, and so can the base of a record that no other system has yet:
+    whoever takes over reads the same again.
+    """
+    if run.closings or run.decided:
+        return True
+    is_alone = len(run.refs) == 1 and run.call is not None and run.call.write.op is Op.CREATE
+    for system in run.dirty:
+        known, ref = run.loaded.get(system), run.refs[system]
+        if known is None or known.external_id != ref.external_id:
+            return True
+        if not is_alone and (known.held is not ref.held or known.sent is not ref.sent):
+            return True
+    return False
 
 
 def _take_opening(run: Run, answer: object) -> bool:
@@ -112,14 +135,14 @@ def _opening(run: Run, batch: Batch) -> Opening:
     return Opening(
         claim=run.work.claim, system=write.system, kind=run.kind, op=write.op.value, action=write.action,
         key=run.reference, mapping_version=run.sheet.version, fields=fields_json(write),
-        request=batch.runtime.redact({"id": run.native_write.id, "fields": run.native_write.fields,
-                                      "action": write.action, "reference": run.reference}),
+        request=batch.runtime.redact_text({"id": run.native_write.id, "fields": run.native_write.fields,
+                                           "action": write.action, "reference": run.reference}),
         linger_s=(traits.busy_after + traits.find_lag).total_seconds(), identities=identities,
     )
 
 
 def _flush(run: Run) -> Flush:
-    return Flush(run.work.claim, _refs(run), _closings(run), _overrules(run))
+    return Flush(run.work.claim, _refs(run) if _has_to_keep(run) else (), _closings(run), _overrules(run))
 
 
 def _settlement(run: Run) -> Settlement:
@@ -132,10 +155,16 @@ def _refs(run: Run) -> list[RefState]:
     states = []
     for system in sorted(run.dirty):
         ref = run.refs[system]
-        states.append(RefState(system, run.kind, ref.external_id, ref.version, encode(ref.sent), encode(ref.held),
-                               {name: dict(ids) for name, ids in ref.item_ids.items()},
+        held = values_text(ref.held)
+        sent = held if _is_same(ref.sent, ref.held) else values_text(ref.sent)
+        states.append(RefState(system, run.kind, ref.external_id, ref.version, sent, held, as_text(ref.item_ids),
                                gone=system in run.gone))
     return states
+
+
+def _is_same(sent: Mapping[str, Value], held: Mapping[str, Value]) -> bool:
+    """Whether both hold the very same values: what agreed without a write is written as text once."""
+    return len(sent) == len(held) and all(held.get(name) is value for name, value in sent.items())
 
 
 def _closings(run: Run) -> list[Closing]:
@@ -177,7 +206,7 @@ def _note_health(tx: Tx, batch: Batch) -> None:
         batch.circuits.update(circuits.states(tx))
 
 
-def _count(run: Run, took: bool, drained: Drained) -> None:
+def _count(run: Run, took: bool, has_news: bool, drained: Drained) -> None:
     assert run.ending is not None
     ending = run.ending
     if not took:
@@ -185,8 +214,11 @@ def _count(run: Run, took: bool, drained: Drained) -> None:
         log.info("a run was taken over", record=run.id, fence=run.work.claim.fence)
         return
     drained.add(ending.outcome or ending.ending)
-    log.info("a run ended", record=run.id, kind=run.kind, ending=ending.ending, outcome=ending.outcome,
-             error=ending.error.cls if ending.error else None, hold=ending.hold.code if ending.hold else None)
-    wait = 0.0 if ending.ending == "release" or ending.again else ending.wait_s
+    if ending.ending != "done":  # the drain tells how many went well
+        log.info("a run ended", record=run.id, kind=run.kind, ending=ending.ending, outcome=ending.outcome,
+                 error=ending.error.cls if ending.error else None, hold=ending.hold.code if ending.hold else None)
+    if ending.ending == "done":
+        drained.settled.append(run.id)
+    wait = 0.0 if has_news or ending.ending == "release" or ending.again else ending.wait_s
     if wait is not None and wait <= SHORT_WAIT_S:
         drained.again.append(Again(run.id, run.kind, wait))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 import structlog
@@ -12,6 +12,7 @@ from sync_workers.domain.records import Op, Write
 from sync_workers.engine import calls, commits, endings
 from sync_workers.engine.dependencies import go_first
 from sync_workers.engine.facts import AnotherOrigin, Twins
+from sync_workers.engine.flights import FLUSH_S, Flights
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.engine.planning import Batch, plan_next
 from sync_workers.engine.pointers import follow, sheet_of
@@ -20,23 +21,28 @@ from sync_workers.engine.resolve import join_origin
 from sync_workers.engine.runs import Again, Drained, Run
 from sync_workers.engine.twins import unite
 from sync_workers.errors import PermanentError, SyncError, Unlinked
-from sync_workers.ledger import circuits, contracts, modes, records
+from sync_workers.ledger import records, switchboard
 from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-FLUSH_S = 1.0  # protocol C4: at the latest a second after the oldest write
 FULL_CHUNK = 50
 MAX_LAPSES = 3  # the first may be a neighbour's fault; from then on the record is claimed alone (C3)
 WORST_CALLS = 3  # what one record may need before its lease is looked at again: read, look up, write
 
 
 def drain(
-    runtime: Runtime, ids: Iterable[int], *, depth: int = 0, above: frozenset[int] = frozenset()
+    runtime: Runtime,
+    ids: Iterable[int],
+    *,
+    depth: int = 0,
+    above: frozenset[int] = frozenset(),
+    under_way: Callable[[], None] = lambda: None,
 ) -> Drained:
     """Work off these records as far as nobody else holds them. Twice is harmless: only one caller gets a claim.
 
     ``depth`` counts dependencies worked inline, ``above`` are the records that wait for them meanwhile.
+    ``under_way`` is told whenever calls have gone out and the drain has nothing to do but wait.
     Never raises for one record's failure; LedgerDown goes up, and then nothing was promised.
     """
     drained = Drained()
@@ -45,28 +51,36 @@ def drain(
     for _ in range(2 * len(asked)):
         if runtime.stopping.is_set() or not asked:
             break
-        claimed = _claim_and_work(runtime, asked, drained, depth, above)
+        claimed = _claim_and_work(runtime, asked, drained, depth, above, under_way)
         if not claimed:
             break
         asked = [record_id for record_id in asked if record_id not in claimed]
+    if drained.counts:
+        log.info("a drain ended", records=len(set(ids)), **drained.counts)
     return drained
 
 
 def _claim_and_work(
-    runtime: Runtime, asked: Sequence[int], drained: Drained, depth: int, above: frozenset[int]
+    runtime: Runtime,
+    asked: Sequence[int],
+    drained: Drained,
+    depth: int,
+    above: frozenset[int],
+    under_way: Callable[[], None],
 ) -> set[int]:
     """Claim what is free and due, carry it to its end, and return what was claimed."""
     claimed_at = time.monotonic()
     claims = runtime.ledger.run(
-        lambda tx: records.claim(tx, asked, owner=runtime.worker, lease_s=runtime.lease_s, versions=runtime.versions)
+        lambda tx: records.claim(tx, asked, owner=runtime.worker, lease_s=runtime.lease_s, versions=runtime.versions),
+        singly=True,
     )
     if not claims:
         return set()
-    with runtime.ledger.transaction() as tx:  # after the claim's commit: no older fence can open one now (C2)
+    with runtime.ledger.singly() as tx:  # after the claim's commit: no older fence can open an attempt now (C2)
         works = records.load(tx, claims)
-        batch = Batch(runtime, LedgerLinks(runtime.ledger), modes.mode_of(tx), circuits.states(tx),
-                      drifted=contracts.drifted(tx), depth=depth, above=above,
-                      undecided=records.undecided_creates(tx, {claim.kind for claim in claims}))
+        board = switchboard.read(tx, [claim.kind for claim in claims])
+    batch = Batch(runtime, LedgerLinks(runtime.ledger), board.modes, board.circuits, drifted=board.drifted,
+                  undecided=board.undecided, depth=depth, above=above)
     waiting = []
     for work in works:
         sheet = runtime.sheets.get(work.claim.kind)
@@ -75,36 +89,46 @@ def _claim_and_work(
             follow(run, batch, drained)
         else:
             waiting.append(run)
-    size = FULL_CHUNK
-    while waiting:
-        chunk, waiting = waiting[:size], waiting[size:]
-        began = time.monotonic()
-        _work(chunk, batch, drained)
-        each = (time.monotonic() - began) / len(chunk)
-        size = max(1, min(FULL_CHUNK, int(FLUSH_S / each) if each else FULL_CHUNK))
+    flights = Flights(batch)
+    try:
+        _work(waiting, flights, drained, under_way)
+    finally:
+        flights.abandon()
     return {claim.id for claim in claims}
 
 
-def _work(chunk: Sequence[Run], batch: Batch, drained: Drained) -> None:
-    """Carry a chunk round by round (plan, commit, call) until every run has ended and is settled."""
-    active = list(chunk)
-    prefetch(active, batch)
-    while active:
-        for run in active:
+def _work(waiting: Sequence[Run], flights: Flights, drained: Drained, under_way: Callable[[], None]) -> None:
+    """Carry all runs round by round (plan, commit, call) to their settled ends, some while others' calls are made.
+
+    A call that takes long holds up nobody: the others are settled a second after the first of them was answered.
+    """
+    batch = flights.batch
+    active: list[Run] = []
+    size = FULL_CHUNK
+    while waiting or active or flights.under_way:
+        room = max(0, min(size, FULL_CHUNK - len(active) - flights.under_way))
+        fresh, waiting = waiting[:room], waiting[room:]
+        began = time.monotonic()
+        prefetch(fresh, batch)
+        for run in [*active, *fresh]:
             if run.ending is None and run.call is None:
                 _plan(run, batch, drained)
-        for run in active:
+        if fresh:
+            each = (time.monotonic() - began) / len(fresh)
+            size = max(1, min(FULL_CHUNK, int(FLUSH_S / each) if each else FULL_CHUNK))
+        for run in [*active, *fresh]:
             if run.joined is not None:
                 drained.add("joined")
                 drained.again.append(Again(run.joined, run.kind, 0.0))
-        active = [run for run in active if run.joined is None]
-        active = commits.commit(active, batch, drained)
+        going = commits.commit([run for run in [*active, *fresh] if run.joined is None], batch, drained)
         batch.prefetched.clear()
-        oldest = time.monotonic()
-        for group in _groups([run for run in active if run.call and run.call.attempt_id], batch):
-            if time.monotonic() - oldest > FLUSH_S and any(run.closings for run in active):
-                break
-            calls.send(group, batch)
+        opened = [run for run in going if run.call and run.call.attempt_id]
+        flights.start(_groups(opened, batch))
+        active = [run for run in going if not (run.call and run.call.attempt_id)]
+        is_idle = not active and (not waiting or flights.under_way >= FULL_CHUNK)
+        if is_idle:
+            under_way()
+        active += flights.collect(patiently=is_idle)
 
 
 def _plan(run: Run, batch: Batch, drained: Drained) -> None:

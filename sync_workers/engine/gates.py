@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sync_workers.domain.alternation import Turn, alternates
 from sync_workers.domain.checks import judge
 from sync_workers.domain.records import Op, Plan, Write
-from sync_workers.domain.values import encode
+from sync_workers.domain.values import JsonText, as_text, tagged
 from sync_workers.engine import endings
 from sync_workers.engine.runs import Run
 from sync_workers.errors import Hold, SystemDown
@@ -99,9 +99,7 @@ def _is_canary(run: Run, mode: Mode) -> bool:
     return roll < int(chosen.get("percent", 0))
 
 
-def fields_json(write: Write) -> dict[str, object]:
+def fields_json(write: Write) -> JsonText:
     """Return a write's changes as an attempt stores them: name -> before, after, rule."""
-    befores = encode({name: change.before for name, change in write.changes.items()})
-    afters = encode({name: change.after for name, change in write.changes.items()})
-    return {name: {"before": befores[name], "after": afters[name], "rule": change.rule}
-            for name, change in write.changes.items()}
+    return as_text({name: {"before": tagged(change.before), "after": tagged(change.after), "rule": change.rule}
+                    for name, change in write.changes.items()})

@@ -9,7 +9,6 @@ from sync_workers.connectors.contract import Native, Variant
 from sync_workers.domain.mapping import fields_without_base
 from sync_workers.domain.merge import merge
 from sync_workers.domain.records import Op, Plan, Write
-from sync_workers.domain.values import fingerprint
 from sync_workers.engine import endings, lookup
 from sync_workers.engine.endings import LookAgain, is_outage
 from sync_workers.engine.facts import read_systems, ref_from
@@ -72,6 +71,7 @@ def plan_next(run: Run, batch: Batch) -> None:
     connectors = batch.runtime.connectors
     if run.rounds == 0:
         run.refs = {name: ref_from(row) for name, row in run.work.refs.items()}
+        run.loaded = dict(run.refs)
         _forget_old_bases(run, batch)
     run.rounds += 1
     for system in run.refs:
@@ -90,7 +90,7 @@ def plan_next(run: Run, batch: Batch) -> None:
         lookup.decide_creates(run, connectors)
         read_systems(run, connectors, batch.links, batch.prefetched)
     lookup.decide_updates(run, connectors)
-    run.facts = fingerprint({name: view.values for name, view in run.views.items()})
+    run.shown = {name: view.values for name, view in run.views.items()}
     if run.rounds == 1 and _nothing_new(run):
         return
     if run.gone:  # it was born and deleted before anybody else held it

@@ -9,6 +9,7 @@ from datetime import datetime
 from sync_workers.connectors.contract import Native, NativeWrite
 from sync_workers.domain.mapping import Sheet
 from sync_workers.domain.records import Overrule, Ref, Value, View, Write
+from sync_workers.domain.values import fingerprint
 from sync_workers.errors import Hold
 from sync_workers.ledger.records import Work
 from sync_workers.ledger.settle import Closing, Settlement
@@ -25,10 +26,14 @@ class Again:
 
 @dataclass
 class Drained:
-    """What one drain did, by ending and outcome, and which records want another look soon."""
+    """What one drain did, by ending and outcome, and which records want another look soon.
+
+    ``settled`` are those that went through; ``again`` names those of them of which there was news meanwhile, too.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     again: list[Again] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
 
     def add(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -52,7 +57,8 @@ class Run:
 
     ``stopped`` is a hold that a step of a target met: the other systems are told of it before the run ends,
     and ``told`` is set when a note has said so. ``refs`` and ``views`` follow the run as writes succeed; ``dirty``
-    names the systems whose ref has to be stored with the next commit. Exactly one of ``call`` and
+    names the systems whose ref has to be stored with its end, ``loaded`` are the refs as the ledger has them.
+    Exactly one of ``call`` and
     ``ending`` is set between rounds. ``heard`` are the systems that answered a read and whose circuit
     has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3);
     ``probes`` are systems that were down and that this run tests; ``put_back`` are those written since the
@@ -64,6 +70,7 @@ class Run:
     sheet: Sheet
     deadline: float
     refs: dict[str, Ref] = field(default_factory=dict)
+    loaded: dict[str, Ref] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
     natives: dict[str, Native] = field(default_factory=dict)
     decided: list[tuple[int, str, str]] = field(default_factory=list)
@@ -76,7 +83,7 @@ class Run:
     overrules: list[Overrule] = field(default_factory=list)
     call: Call | None = None
     ending: Settlement | None = None
-    facts: str | None = None
+    shown: Mapping[str, Mapping[str, Value] | None] | None = None
     wrote: bool = False
     linked: bool = False
     rounds: int = 0
@@ -92,6 +99,11 @@ class Run:
     probes: set[str] = field(default_factory=set)
     put_back: set[str] = field(default_factory=set)
     native_write: NativeWrite = field(init=False, repr=False)
+
+    @property
+    def facts(self) -> str | None:
+        """The print of what the systems showed when the run was last planned, which only a stopped record needs."""
+        return None if self.shown is None else fingerprint(self.shown)
 
     @property
     def id(self) -> int:

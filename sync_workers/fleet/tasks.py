@@ -7,18 +7,20 @@ slot. Failures of records never come up to here; a ledger that is away is all th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from sync_workers import engine, logs
 from sync_workers.alerts import Sent, send_due
-from sync_workers.engine.runs import Again
+from sync_workers.engine.runs import Again, Drained
 from sync_workers.errors import SyncError, TransientError
 from sync_workers.fleet import watch
 from sync_workers.fleet.app import app
 from sync_workers.fleet.beat import every_s, once
-from sync_workers.fleet.queues import BULK, DEAD_LETTER
-from sync_workers.fleet.wakeups import Wakeups, wake_of
+from sync_workers.fleet.gathering import Gathering
+from sync_workers.fleet.queues import BULK, DEAD_LETTER, LIVE
+from sync_workers.fleet.wakeups import Wake, Wakeups, wake_of
 from sync_workers.flows import contracts, polling, subscriptions
 from sync_workers.flows import reconcile as reconciling
 from sync_workers.ledger import heartbeats, records
@@ -31,6 +33,8 @@ log = logs.get(__name__)
 
 SWEEP_LIMIT = 2000
 SWEPT_SOURCE = "webhook"
+
+_gathered: dict[str, Gathering] = {}  # by queue
 
 # What the ledger cannot put off by itself: the task that finds the ledger gone.
 LEDGER_AWAY: dict[str, Any] = {
@@ -49,10 +53,16 @@ def drain(self: Any, record_ids: list[int]) -> None:
     wakeups = Wakeups(runtime.redis)
     if runtime.stopping.is_set():
         return  # they stay due, and the sweep names them to a worker that stays
-    wakeups.unmark(record_ids)  # before the claim: news from now on needs a message of its own
-    drained = engine.drain(runtime, record_ids)
-    is_bulk = (self.request.delivery_info or {}).get("routing_key") == BULK
-    _wake(wakeups, drained.again, "replay" if is_bulk else "webhook")
+    queue = (self.request.delivery_info or {}).get("routing_key") or LIVE
+    gathering = _gathered.setdefault(queue, Gathering())
+    gathering.bring(record_ids)
+    with gathering.turn() as (ids, end):
+        ready, resting = wakeups.take(ids)  # before the claim: news from now on needs a message of its own
+        drained = engine.drain(runtime, ready, under_way=end) if ready else Drained()
+    rests = wakeups.rest(drained.settled)
+    wakeups.publish(Wake(number, queue, wait_s) for number, wait_s in resting.items())
+    again = (replace(one, wait_s=max(one.wait_s, rests.get(one.id, 0.0))) for one in drained.again)
+    _wake(wakeups, again, "replay" if queue == BULK else "webhook")
     if drained.counts.get("dead"):
         _tell_at_once()
 

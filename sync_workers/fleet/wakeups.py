@@ -30,6 +30,10 @@ DRAIN = "sync.drain"
 IDS_PER_MESSAGE = 16  # small enough that a burst is shared by a worker's threads
 MARK = "sync:woken:"
 MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
+REST = "sync:rest:"
+PACE = "sync:pace:"
+LATER = "sync:later:"
+REST_MS, LONGEST_REST_MS = 500, 2000
 AWAY_S = 1.0  # how long a broker that failed is left alone
 MOST_PENDING = 50_000
 JUST_AFTER_S = 0.05  # a countdown must not end before the ledger's date does
@@ -46,6 +50,32 @@ for i, id in ipairs(KEYS) do
   if redis.call('SET', id, '1', 'NX', 'PX', ARGV[1]) then fresh[#fresh + 1] = i end
 end
 return fresh
+"""
+
+# Takes the marks of these ids away. For one that rests: the milliseconds left when nobody has been told to come
+# back then, else -1; 0 for one that may be worked on now.
+_TAKE = """
+local left = {}
+for i, id in ipairs(ARGV) do
+  redis.call('UNLINK', KEYS[1] .. id)
+  local rest = redis.call('PTTL', KEYS[2] .. id)
+  if rest <= 0 then left[i] = 0
+  elseif redis.call('SET', KEYS[3] .. id, '1', 'NX', 'PX', rest) then left[i] = rest
+  else left[i] = -1 end
+end
+return left
+"""
+# A record that comes back right after its rest rests twice as long.
+_REST = """
+local rests = {}
+for i = 3, #ARGV do
+  local last = tonumber(redis.call('GET', KEYS[2] .. ARGV[i]) or '0')
+  local rest = math.min(math.max(tonumber(ARGV[1]), 2 * last), tonumber(ARGV[2]))
+  redis.call('SET', KEYS[1] .. ARGV[i], '1', 'PX', rest)
+  redis.call('SET', KEYS[2] .. ARGV[i], rest, 'PX', 2 * rest)
+  rests[i - 2] = rest
+end
+return rests
 """
 
 Send = Callable[[Sequence[int], str, float | None], None]
@@ -89,6 +119,8 @@ class Wakeups:
         self._clock = clock
         self._away_until = 0.0
         self._mark: Any = redis.register_script(_MARK) if redis is not None else None
+        self._taking: Any = redis.register_script(_TAKE) if redis is not None else None
+        self._resting: Any = redis.register_script(_REST) if redis is not None else None
 
     def publish(self, wakes: Iterable[Wake]) -> int:
         """Publish what is not on its way already; returns how many records were named.
@@ -104,6 +136,32 @@ class Wakeups:
             UNPUBLISHED.inc(sum(len(ids) for ids in groups.values()))
             return 0
         return sum(self._publish_group(queue, wait_s, ids) for (queue, wait_s), ids in groups.items())
+
+    def take(self, record_ids: Sequence[int]) -> tuple[list[int], dict[int, float]]:
+        """Take these records' messages as read; before they are claimed.
+
+        Returns those to work on now, and how many seconds others still rest that nobody was told to come back to.
+        A record that was settled a moment ago rests, so that a run of edits costs a few runs and not one each.
+        """
+        if self._taking is None or not record_ids:
+            return list(record_ids), {}
+        try:
+            left = self._taking(keys=[MARK, REST, LATER], args=list(record_ids))
+        except RedisError:
+            log.warning("Wake-up marks stay until they expire")
+            return list(record_ids), {}
+        pairs = list(zip(record_ids, left, strict=True))
+        return [number for number, ms in pairs if ms == 0], {number: ms / 1000 for number, ms in pairs if ms > 0}
+
+    def rest(self, record_ids: Sequence[int]) -> dict[int, float]:
+        """Let records that were just settled rest a moment; return for how many seconds each."""
+        if self._resting is None or not record_ids:
+            return {}
+        try:
+            rests = self._resting(keys=[REST, PACE], args=[REST_MS, LONGEST_REST_MS, *record_ids])
+        except RedisError:
+            return {}
+        return {number: ms / 1000 for number, ms in zip(record_ids, rests, strict=True)}
 
     def unmark(self, record_ids: Sequence[int]) -> None:
         """Say that the message for these records has been read; before they are claimed."""

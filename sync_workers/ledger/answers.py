@@ -44,7 +44,7 @@ def close_attempts(tx: Tx, closings: Sequence[tuple[int, Closing]]) -> None:
         for record_id, one in closings
     ]
     if rows:
-        tx.execute(CLOSE, _columns(rows))
+        tx.later(CLOSE, _columns(rows))
 
 
 def keep_overrules(tx: Tx, overrules: Sequence[tuple[int, OverruleRow]]) -> None:
@@ -54,7 +54,7 @@ def keep_overrules(tx: Tx, overrules: Sequence[tuple[int, OverruleRow]]) -> None
         for record_id, one in overrules
     ]
     if rows:
-        tx.execute(OVERRULE, _columns(rows))
+        tx.later(OVERRULE, _columns(rows))
 
 
 def settle_events(tx: Tx, told: Sequence[tuple[int, int, str | None, str | None]]) -> None:
@@ -63,7 +63,7 @@ def settle_events(tx: Tx, told: Sequence[tuple[int, int, str | None, str | None]
     rows = [(record_id, gen, outcome, storable(note, most=NOTE_CHARS))
             for record_id, gen, outcome, note in told]
     if rows:
-        tx.execute(SETTLE_EVENTS, _columns(rows))
+        tx.later(SETTLE_EVENTS, _columns(rows))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

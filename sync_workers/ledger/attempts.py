@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sync_workers.domain.values import JsonText
 from sync_workers.ledger.claims import Claim
-from sync_workers.ledger.connection import Prepared, Tx, as_json, storable, storable_json
+from sync_workers.ledger.connection import Prepared, Row, Tx, as_json, storable, storable_json
 from sync_workers.ledger.identities import Taken, reserve
 
 __all__ = [
@@ -30,7 +31,7 @@ LIVE = "live"  # a flow nobody has switched
 
 @dataclass(frozen=True)
 class Opening:
-    """One call about to be made. ``linger_s`` is P + F of its target.
+    """One call about to be made. ``linger_s`` is P + F of its target; ``fields`` and ``request`` may be JSON text.
 
     ``identities`` are (name, value) to reserve;
     ``decided`` are older attempts of this record whose fate is known now: (id, status, note).
@@ -43,8 +44,8 @@ class Opening:
     action: str
     key: str
     mapping_version: int
-    fields: Mapping[str, Any]
-    request: Mapping[str, Any] | None
+    fields: Mapping[str, Any] | JsonText
+    request: Mapping[str, Any] | JsonText | None
     linger_s: float
     identities: tuple[tuple[str, str], ...] = ()
     decided: tuple[tuple[int, str, str], ...] = ()
@@ -71,9 +72,8 @@ class Replan:
     reason: str
 
 
-HOLDING = Prepared("""
-SELECT r.id, r.lease_until
-  FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, fence)
+HOLD = Prepared("""
+SELECT 1 FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, fence)
   JOIN records r ON r.id = held.id AND r.fence = held.fence
  WHERE r.lease_until > clock_timestamp() + make_interval(secs => %s)
  ORDER BY r.id FOR UPDATE OF r
@@ -82,31 +82,47 @@ LOCK_FLOWS = Prepared("""
 SELECT pg_advisory_xact_lock_shared(lock) FROM
     (SELECT DISTINCT hashtext(flow) AS lock FROM unnest(%s::text[]) AS flow ORDER BY 1) AS locks
 """)
-SWITCHES = Prepared("""
-SELECT kind, system, mode, NULL FROM modes WHERE kind = ANY(%(kinds)s::text[])
-UNION ALL SELECT kind, NULL, NULL, version FROM mapping_versions WHERE kind = ANY(%(kinds)s::text[])
-""")
+_PLANNED = """
+    SELECT p.*, r.lease_until, coalesce(m.mode, 'live') AS mode_now, coalesce(v.version, p.loaded) AS version_now
+      FROM planned p
+      LEFT JOIN records r ON r.id = p.record_id AND r.fence = p.fence
+                         AND r.lease_until > clock_timestamp() + make_interval(secs => p.worst_s)
+      LEFT JOIN modes m ON m.kind = p.kind AND m.system = p.system
+      LEFT JOIN mapping_versions v ON v.kind = p.kind
+"""
+STATES = Prepared(f"""
+WITH planned AS (
+    SELECT * FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::int[], %s::float8[])
+        AS p (n, record_id, system, kind, fence, loaded, worst_s))
+SELECT n, lease_until, mode_now, version_now FROM ({_PLANNED}) AS states
+""")  # noqa: S608 -- built once, of constants
 CLOSE_DECIDED = Prepared("""
 UPDATE attempts a SET status = d.status, note = d.note, finished_at = clock_timestamp()
   FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS d (record_id, id, status, note)
  WHERE a.record_id = d.record_id AND a.id = d.id AND a.status = 'open'
 """)
-OPEN = Prepared("""
-WITH planned AS MATERIALIZED (
-    SELECT nextval(pg_get_serial_sequence('attempts', 'id')) AS id, p.*,
+# What was planned under another mode or version, or is held no more, gets no attempt: the answer says what is now.
+OPEN = Prepared(f"""
+WITH planned AS (
+    SELECT * FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                         %s::int[], %s::bigint[], %s::text[], %s::text[], %s::float8[], %s::int[], %s::text[],
+                         %s::float8[])
+        AS p (n, record_id, system, kind, op, action, key, mapping_version, fence, fields, request, linger_s, loaded,
+              mode, worst_s)),
+states AS MATERIALIZED ({_PLANNED}),
+opened AS MATERIALIZED (
+    SELECT nextval(pg_get_serial_sequence('attempts', 'id')) AS id, s.*,
            lease_until + make_interval(secs => linger_s + %s) AS sure_at
-      FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                  %s::int[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::float8[])
-        AS p (n, record_id, system, kind, op, action, key,
-              mapping_version, fence, fields, request, lease_until, linger_s)),
+      FROM states s
+     WHERE lease_until IS NOT NULL AND mode_now = mode AND version_now = loaded AND version_now = mapping_version),
 made AS (
     INSERT INTO attempts (id, record_id, system, kind, op, action, key, mapping_version, fence, fields,
                           request, sure_at)
     OVERRIDING SYSTEM VALUE
     SELECT id, record_id, system, kind, op, action, key, mapping_version, fence, fields::jsonb,
-           request::jsonb, sure_at FROM planned)
-SELECT n, id, sure_at FROM planned
-""")
+           request::jsonb, sure_at FROM opened)
+SELECT s.n, s.lease_until, s.mode_now, s.version_now, o.id, o.sure_at FROM states s LEFT JOIN opened o USING (n)
+""")  # noqa: S608
 SHADOW = """
 INSERT INTO attempts (record_id, system, kind, op, action, key, mapping_version, fence, fields, status,
                       sure_at, finished_at)
@@ -137,76 +153,87 @@ def open_attempts(
     """
     if not openings:
         return []
-    ids = [one.claim.id for one in openings]
-    fences = [one.claim.fence for one in openings]
-    # The row stays locked to the end: a claim that commits in between could not see our attempt.
-    leases: dict[int, datetime] = dict(tx.rows(HOLDING, (ids, fences, call_s + margin_s)))
-    held = [one for one in openings if one.claim.id in leases]
-    if not held:
-        return [LostLease() for _ in openings]
-    _close_decided(tx, held)
-    tx.execute(LOCK_FLOWS, ([f"{one.kind}/{one.system}" for one in held],))
-    replans = _switched(tx, held, modes, versions)
-    planned = [one for one in held if id(one) not in replans]
-    refused = reserve(tx, [(one.claim.kind, one.claim.id, one.identities) for one in planned])
-    opened = _insert(tx, [one for one in planned if one.claim.id not in refused], leases, margin_s)
-    answers: list[Opened | LostLease | Replan | Taken] = []
-    for one in openings:
-        if one.claim.id not in leases:
-            answers.append(LostLease())
-        elif id(one) in replans:
-            answers.append(replans[id(one)])
+    plans = [
+        _Plan(number, one, call_s + margin_s, versions.get(one.kind, one.mapping_version),
+              modes.get((one.kind, one.system), LIVE))
+        for number, one in enumerate(openings)
+    ]
+    # The rows stay locked to the end: a claim that commits in between could not see our attempt. Then the flows:
+    # whoever switches one either has committed, and the next statement sees it, or waits for us.
+    tx.later(HOLD, ([one.claim.id for one in openings], [one.claim.fence for one in openings], call_s + margin_s))
+    tx.later(LOCK_FLOWS, ([f"{one.kind}/{one.system}" for one in openings],))
+    answers: dict[int, Opened | LostLease | Replan | Taken] = {}
+    if any(one.identities or one.decided for one in openings):
+        answers = _settle_beforehand(tx, plans)
+    left = [plan for plan in plans if plan.number not in answers]
+    for number, lease_until, mode, version, attempt_id, sure_at in _insert(tx, left, margin_s):
+        answers[number] = plans[number].judge(lease_until, mode, version) or Opened(attempt_id, lease_until, sure_at)
+    return [answers[plan.number] for plan in plans]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """An opening with what it was planned under: ``loaded`` is the version that this worker has."""
+
+    number: int
+    opening: Opening
+    worst_s: float
+    loaded: int
+    mode: str
+
+    def judge(self, lease_until: datetime | None, mode: str, version: int) -> LostLease | Replan | None:
+        """Say why no attempt may be opened, None when it may."""
+        one = self.opening
+        if lease_until is None:
+            return LostLease()
+        if mode != self.mode:
+            return Replan(f"the flow {one.kind} to {one.system} was switched from {self.mode} to {mode}")
+        if version != self.loaded or version != one.mapping_version:
+            return Replan(f"the mapping of {one.kind} is version {version} now,"
+                          f" the call was planned under {one.mapping_version}")
+        return None
+
+
+def _settle_beforehand(tx: Tx, plans: Sequence[_Plan]) -> dict[int, Opened | LostLease | Replan | Taken]:
+    """Close what was decided and reserve natural keys, for what is still held; return what gets no attempt."""
+    rows = [(plan.number, plan.opening.claim.id, plan.opening.system, plan.opening.kind, plan.opening.claim.fence,
+             plan.loaded, plan.worst_s) for plan in plans]
+    answers: dict[int, Opened | LostLease | Replan | Taken] = {}
+    planned = []
+    for number, lease_until, mode, version in tx.rows(STATES, _columns(rows)):
+        plan = plans[number]
+        refused = plan.judge(lease_until, mode, version)
+        if not isinstance(refused, LostLease):
+            _close_decided(tx, plan.opening)
+        if refused is None:
+            planned.append(plan)
         else:
-            answers.append(refused.get(one.claim.id) or opened[id(one)])
+            answers[number] = refused
+    planned.sort(key=lambda plan: plan.number)
+    wishes = [(plan.opening.claim.kind, plan.opening.claim.id, plan.opening.identities) for plan in planned]
+    taken = reserve(tx, wishes)
+    answers |= {plan.number: taken[plan.opening.claim.id] for plan in planned if plan.opening.claim.id in taken}
     return answers
 
 
-def _close_decided(tx: Tx, held: Sequence[Opening]) -> None:
-    rows = [(one.claim.id, *decided) for one in held for decided in one.decided]
+def _close_decided(tx: Tx, held: Opening) -> None:
+    rows = [(held.claim.id, *decided) for decided in held.decided]
     if rows:
-        tx.execute(CLOSE_DECIDED, tuple(list(column) for column in zip(*rows, strict=True)))
+        tx.later(CLOSE_DECIDED, _columns(rows))
 
 
-def _switched(
-    tx: Tx, held: Sequence[Opening], modes: Mapping[tuple[str, str], str], versions: Mapping[str, int]
-) -> dict[int, Replan]:
-    active_modes: dict[tuple[str, str], str] = {}
-    active_versions: dict[str, int] = {}
-    for kind, system, mode, version in tx.rows(SWITCHES, {"kinds": sorted({one.kind for one in held})}):
-        if system is None:
-            active_versions[kind] = version
-        else:
-            active_modes[kind, system] = mode
-    replans: dict[int, Replan] = {}
-    for one in held:
-        now, then = active_modes.get((one.kind, one.system), LIVE), modes.get((one.kind, one.system), LIVE)
-        loaded = versions.get(one.kind, one.mapping_version)
-        active = active_versions.get(one.kind, loaded)
-        if now != then:
-            replans[id(one)] = Replan(f"the flow {one.kind} to {one.system} was switched from {then}"
-                                      f" to {now}")
-        elif active != loaded or active != one.mapping_version:
-            replans[id(one)] = Replan(f"the mapping of {one.kind} is version {active} now,"
-                                      f" the call was planned under {one.mapping_version}")
-    return replans
-
-
-def _insert(
-    tx: Tx, openings: Sequence[Opening], leases: Mapping[int, datetime], margin_s: float
-) -> dict[int, Opened]:
-    if not openings:
-        return {}
+def _insert(tx: Tx, plans: Sequence[_Plan], margin_s: float) -> list[Row]:
     rows = [
-        (number, one.claim.id, one.system, one.kind, one.op, one.action, one.key,
-         one.mapping_version, one.claim.fence, as_json(one.fields), storable_json(one.request),
-         leases[one.claim.id], one.linger_s)
-        for number, one in enumerate(openings)
+        (plan.number, one.claim.id, one.system, one.kind, one.op, one.action, one.key, one.mapping_version,
+         one.claim.fence, as_json(one.fields), storable_json(one.request), one.linger_s, plan.loaded, plan.mode,
+         plan.worst_s)
+        for plan in plans for one in (plan.opening,)
     ]
-    found = tx.rows(OPEN, (margin_s, *(list(column) for column in zip(*rows, strict=True))))
-    return {
-        id(openings[number]): Opened(attempt_id, leases[openings[number].claim.id], sure_at)
-        for number, attempt_id, sure_at in found
-    }
+    return tx.rows(OPEN, (*_columns(rows), margin_s)) if rows else []
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))
 
 
 def create_gate(tx: Tx, system: str, kind: str, first_seen_at: datetime, but_record: int) -> bool:
@@ -228,7 +255,7 @@ def record_shadow(
     action: str,
     key: str,
     mapping_version: int,
-    fields: Mapping[str, Any],
+    fields: Mapping[str, Any] | JsonText,
 ) -> bool:
     """Keep what would have been sent; False when the newest shadow of this place says the same already."""
     tx.execute(SHADOW, {

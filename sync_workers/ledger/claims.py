@@ -116,10 +116,10 @@ def oldest_due(tx: Tx) -> timedelta | None:
     return row[0] if row else None
 
 
-def lock(tx: Tx, ids: Iterable[int]) -> None:
+def lock(tx: Tx, ids: Iterable[int], *, at_once: bool = True) -> None:
     """Lock records in order of id. Call it first where one transaction settles some and opens others:
-    then it cannot meet an arrival's locks the other way round."""
-    tx.execute(LOCK, (list(ids),))
+    then it cannot meet an arrival's locks the other way round. Not ``at_once``: with the next statement."""
+    (tx.execute if at_once else tx.later)(LOCK, (list(ids),))
 
 
 def standing(tx: Tx, record_id: int) -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 from sqlalchemy import URL, Engine, create_engine, event, exc, make_url
 
+from sync_workers.domain.values import JsonText
 from sync_workers.errors import PermanentError, TransientError
 
 T = TypeVar("T")
@@ -91,25 +92,50 @@ class Prepared(str):
 class Tx:
     """One open transaction. ``execute`` takes prebuilt SQL with psycopg2 parameters.
 
-    ``executed`` counts by name what this connection has prepared.
+    What nobody waits for (the BEGIN, statements given to ``later``) travels in one message with the next
+    statement, or with the COMMIT: a round trip costs as much as a small statement. ``singly``: there is no
+    transaction, each statement is one by itself. ``executed`` counts by name what this connection has prepared.
     """
 
-    def __init__(self, cursor: Any, executed: dict[str, int]) -> None:
-        self.cursor = cursor
+    def __init__(self, cursor: Any, executed: dict[str, int], *, singly: bool = False) -> None:
+        self._cursor = cursor
         self._executed = executed
+        self._waiting: list[bytes] = [] if singly else [b"BEGIN"]
+        self._singly = singly
+        self.is_open = False
+
+    @property
+    def cursor(self) -> Any:
+        """The psycopg2 cursor, inside the transaction: for what it alone can do (COPY)."""
+        self._send(b"")
+        return self._cursor
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> Tx:
-        if isinstance(sql, Prepared):
-            count = self._executed.get(sql.name, 0)
-            if count % REPLAN_AFTER == 0 or (count < REPLAN_AFTER and count & (count - 1) == 0):
-                if count:
-                    self.cursor.execute(f"DEALLOCATE {sql.name}")
-                    del self._executed[sql.name]  # at once: no rollback undoes either statement
-                self.cursor.execute(sql.preparation)
-            self._executed[sql.name] = count + 1
-            sql = sql.call
-        self.cursor.execute(sql, parameters)
+        text = self._text(sql)
+        if self._waiting:
+            self._send(self._cursor.mogrify(text, parameters))
+        else:
+            self._cursor.execute(text, parameters)
         return self
+
+    def later(self, sql: Prepared, parameters: Sequence[Any] | dict[str, Any]) -> None:
+        """Run a statement whose rows nobody asks for: in its place, but not before the next message goes out."""
+        self._waiting.append(self._cursor.mogrify(self._text(sql), parameters))
+
+    def commit(self) -> None:
+        """Send what waits, and the COMMIT with it. A transaction that had nothing to do never began."""
+        if self._singly or not (self.is_open or self._waiting[1:]):
+            return
+        self._send(b"COMMIT")
+        self.is_open, self._waiting = False, [b"BEGIN"]
+        if self._cursor.statusmessage != "COMMIT":  # PostgreSQL says ROLLBACK when a statement had failed unheard
+            raise psycopg2.InternalError(f"the transaction ended with {self._cursor.statusmessage}")
+
+    def roll_back(self) -> None:
+        """Undo what was done so far; a statement that follows begins anew."""
+        if self.is_open:
+            self._cursor.execute("ROLLBACK")
+        self.is_open, self._waiting = False, [] if self._singly else [b"BEGIN"]
 
     def values(
         self, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, fetch: bool = False
@@ -122,10 +148,10 @@ class Tx:
         return list(answer) if fetch else []
 
     def fetchall(self) -> list[Row]:
-        return list(self.cursor.fetchall())
+        return list(self._cursor.fetchall())
 
     def fetchone(self) -> Row | None:
-        row: Row | None = self.cursor.fetchone()
+        row: Row | None = self._cursor.fetchone()
         return row
 
     def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[Row]:
@@ -133,7 +159,27 @@ class Tx:
 
     @property
     def rowcount(self) -> int:
-        return int(self.cursor.rowcount)
+        return int(self._cursor.rowcount)
+
+    def _send(self, text: bytes) -> None:
+        message = b"; ".join([*self._waiting, text] if text else self._waiting)
+        self._waiting = []
+        self.is_open = not self._singly
+        if message:
+            self._cursor.execute(message)
+
+    def _text(self, sql: str) -> str:
+        """Return what to send for a statement, prepared on this connection if it is one of those."""
+        if not isinstance(sql, Prepared):
+            return sql
+        count = self._executed.get(sql.name, 0)
+        if count % REPLAN_AFTER == 0 or (count < REPLAN_AFTER and count & (count - 1) == 0):
+            if count:
+                self._cursor.execute(f"DEALLOCATE {sql.name}")
+                del self._executed[sql.name]  # at once: no rollback undoes either statement
+            self._cursor.execute(sql.preparation)
+        self._executed[sql.name] = count + 1
+        return sql.call
 
 
 class Ledger:
@@ -146,6 +192,7 @@ class Ledger:
             connect_args={"connect_timeout": CONNECT_S, "options": _SESSION,
                           "application_name": "sync-workers"},
         )
+        event.listen(self.engine, "connect", _leave_transactions_to_us)
         event.listen(self.engine, "checkin", _note_use)
         event.listen(self.engine, "checkout", _ask_after_rest)
 
@@ -156,14 +203,26 @@ class Ledger:
         Raises LedgerDown when the server is gone (after a failed commit nobody knows its fate),
         Collision on a deadlock, Unstorable for a value that PostgreSQL cannot hold.
         """
+        with self._connected(singly=False) as tx:
+            yield tx
+            tx.commit()
+
+    @contextmanager
+    def singly(self) -> Iterator[Tx]:
+        """Run statements that are each a transaction of their own: half the round trips of one that is alone."""
+        with self._connected(singly=True) as tx:
+            yield tx
+
+    @contextmanager
+    def _connected(self, *, singly: bool) -> Iterator[Tx]:
         with _sorted_errors():
             connection = self.engine.raw_connection()
             try:
-                yield Tx(connection.cursor(), connection.info.setdefault("executed", {}))
-                connection.commit()
+                tx = Tx(connection.cursor(), connection.info.setdefault("executed", {}), singly=singly)
+                yield tx
             except psycopg2.OperationalError as error:
                 if isinstance(error, psycopg2.extensions.TransactionRollbackError):
-                    connection.rollback()
+                    _roll_back(connection, tx)
                 else:
                     connection.invalidate(error)
                 raise
@@ -171,16 +230,16 @@ class Ledger:
                 connection.invalidate(error)
                 raise
             except BaseException:
-                connection.rollback()
+                _roll_back(connection, tx)
                 raise
             finally:
                 connection.close()
 
-    def run(self, work: Callable[[Tx], T]) -> T:
+    def run(self, work: Callable[[Tx], T], *, singly: bool = False) -> T:
         """Run ``work`` in a transaction and repeat it after a deadlock: it must be free of other effects."""
         for attempt in range(DEADLOCK_TRIES):
             try:
-                with self.transaction() as tx:
+                with self.singly() if singly else self.transaction() as tx:
                     return work(tx)
             except Collision:
                 if attempt == DEADLOCK_TRIES - 1:
@@ -190,6 +249,18 @@ class Ledger:
     def dispose(self, *, close: bool = True) -> None:
         """Drop the pool. ``close=False`` after a fork: the connections belong to the parent."""
         self.engine.dispose(close=close)
+
+
+def _leave_transactions_to_us(connection: Any, record: Any) -> None:
+    connection.autocommit = True  # psycopg2 would send each BEGIN by itself
+
+
+def _roll_back(connection: Any, tx: Tx) -> None:
+    """End what is open. A connection that cannot even do that is dropped, and with it the transaction."""
+    try:
+        tx.roll_back()
+    except psycopg2.Error as error:
+        connection.invalidate(error)
 
 
 def _note_use(connection: Any, record: Any) -> None:
@@ -203,7 +274,6 @@ def _ask_after_rest(connection: Any, record: Any, proxy: Any) -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        connection.rollback()
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise exc.DisconnectionError(str(error)) from error
 
@@ -232,9 +302,15 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_write_strictly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def as_json(value: Any) -> str | None:
     """Return JSON text for a ``jsonb`` parameter, None for SQL NULL."""
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if value is None:
+        return None
+    return str(value) if type(value) is JsonText else _write_json(value)
 
 
 def storable(text: str | None, *, most: int | None = None) -> str | None:
@@ -250,11 +326,15 @@ def storable_json(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = str(value) if type(value) is JsonText else _write_strictly(value)
         text.encode()
     except ValueError:  # not a number, or a lone surrogate
-        return as_json(_cleaned(value))
-    return as_json(_cleaned(value)) if "\\u0000" in text else text
+        return as_json(_cleaned(_data(value)))
+    return as_json(_cleaned(_data(value))) if "\\u0000" in text else text
+
+
+def _data(value: Any) -> Any:
+    return json.loads(value) if type(value) is JsonText else value
 
 
 def _cleaned(value: Any) -> Any:

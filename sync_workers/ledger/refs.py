@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from sync_workers.domain.values import JsonText
 from sync_workers.ledger.connection import Prepared, Tx, as_json
 from sync_workers.ledger.merging import Merge, merge_rows
 
 
 @dataclass(frozen=True)
 class RefState:
-    """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it."""
+    """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it.
+
+    ``sent``, ``held`` and ``item_ids`` are JSON data or JSON text.
+    """
 
     system: str
     kind: str
     external_id: str
     version: str | None
-    sent: Mapping[str, Any]
-    held: Mapping[str, Any]
-    item_ids: Mapping[str, Any]
+    sent: Mapping[str, Any] | JsonText
+    held: Mapping[str, Any] | JsonText
+    item_ids: Mapping[str, Any] | JsonText
     gone: bool = False
     drop: bool = False
 
@@ -49,21 +53,27 @@ class Finding:
 _NEW = """unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
                  %s::text[], %s::bool[])
     AS new (record_id, system, kind, external_id, version, sent, held, item_ids, gone)"""
-UPDATE = Prepared(f"""
+_UPDATE = """
 UPDATE refs f SET version = new.version, sent = new.sent::jsonb, held = new.held::jsonb,
        item_ids = new.item_ids::jsonb,
        gone_since = CASE WHEN new.gone THEN coalesce(f.gone_since, clock_timestamp()) END
-  FROM {_NEW}
+  FROM new
  WHERE f.record_id = new.record_id AND f.system = new.system AND f.kind = new.kind
    AND f.external_id = new.external_id AND f.alias_of IS NULL
 RETURNING f.record_id, f.system
-""")  # noqa: S608 -- built once, of constants
-INSERT = Prepared(f"""
-INSERT INTO refs (record_id, system, kind, external_id, version, sent, held, item_ids, gone_since)
-SELECT record_id, system, kind, external_id, version, sent::jsonb, held::jsonb, item_ids::jsonb,
-       CASE WHEN gone THEN clock_timestamp() END
-  FROM {_NEW} ORDER BY system, kind, external_id
-ON CONFLICT DO NOTHING RETURNING record_id, system
+"""
+UPDATE = Prepared(f"WITH new AS (SELECT * FROM {_NEW}) {_UPDATE}")  # noqa: S608 -- built once, of constants
+STORE = Prepared(f"""
+WITH new AS MATERIALIZED (SELECT * FROM {_NEW}),
+updated AS ({_UPDATE}),
+inserted AS (
+    INSERT INTO refs (record_id, system, kind, external_id, version, sent, held, item_ids, gone_since)
+    SELECT record_id, system, kind, external_id, version, sent::jsonb, held::jsonb, item_ids::jsonb,
+           CASE WHEN gone THEN clock_timestamp() END
+      FROM new WHERE NOT EXISTS (SELECT FROM updated u WHERE u.record_id = new.record_id AND u.system = new.system)
+     ORDER BY system, kind, external_id
+    ON CONFLICT DO NOTHING RETURNING record_id, system)
+SELECT record_id, system FROM updated UNION ALL SELECT record_id, system FROM inserted
 """)  # noqa: S608
 DROP = """
 DELETE FROM refs f USING unnest(%s::bigint[], %s::text[]) AS gone (record_id, system)
@@ -81,11 +91,9 @@ def store(tx: Tx, wanted: Sequence[tuple[int, RefState]]) -> tuple[dict[int, Fin
     if drops:
         tx.execute(DROP, _columns(drops))
     rows = {(record_id, state.system): state for record_id, state in wanted if not state.drop}
-    for statement in (UPDATE, INSERT):
-        if rows:
-            found = tx.rows(statement, _columns([_row(key[0], state) for key, state in rows.items()]))
-            for record_id, system in found:
-                del rows[record_id, system]
+    if rows:
+        for record_id, system in tx.rows(STORE, _columns([_row(key[0], state) for key, state in rows.items()])):
+            del rows[record_id, system]
     findings: dict[int, Finding] = {}
     for (record_id, _), state in rows.items():
         if record_id not in findings:
@@ -151,8 +159,8 @@ def add_alias(tx: Tx, record_id: int, system: str, kind: str, external_id: str) 
 
 
 def _row(record_id: int, state: RefState) -> tuple[Any, ...]:
-    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(dict(state.sent)),
-            as_json(dict(state.held)), as_json(dict(state.item_ids)), state.gone)
+    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(state.sent),
+            as_json(state.held), as_json(state.item_ids), state.gone)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

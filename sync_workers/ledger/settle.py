@@ -72,8 +72,10 @@ SELECT DISTINCT p.id FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::tim
 WAKE = Prepared("UPDATE records SET waits_for = NULL WHERE waits_for = ANY(%s::bigint[]) RETURNING id")
 
 
-def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[int]:
+def settle(tx: Tx, settlements: Sequence[Settlement], news: set[int] | None = None) -> set[int]:
     """End runs and return the records that were still ours; the others are not touched (S3, W11).
+
+    ``news`` is filled with those that are due again at once, since something came while they were worked on.
 
     A record of which another record turns out to have the ref is not settled as told: it is looked
     at again soon, held as a duplicate, or joined; it still counts as ours.
@@ -92,6 +94,8 @@ def settle(tx: Tx, settlements: Sequence[Settlement]) -> set[int]:
     afters = {one.claim.id: after(one, rows[one.claim.id], park_is_void=one.claim.id in loose)
               for one in ours}
     _write(tx, afters)
+    if news is not None:
+        news |= {one.claim.id for one in ours if rows[one.claim.id].asked > one.claim.gen}
     answers.close_attempts(tx, [(one.claim.id, closing) for one in ours for closing in one.closings])
     answers.keep_overrules(tx, [(one.claim.id, row) for one in ours for row in one.overrules])
     buried = [(one, rows[one.claim.id]) for one in ours if afters[one.claim.id].is_buried]
@@ -182,7 +186,7 @@ def _is_gone(dependency: Before | None) -> bool:
 def _write(tx: Tx, afters: Mapping[int, After]) -> None:
     if afters:
         rows = [(record_id, *one.columns()) for record_id, one in afters.items()]
-        tx.execute(WRITE, tuple(list(column) for column in zip(*rows, strict=True)))
+        tx.later(WRITE, tuple(list(column) for column in zip(*rows, strict=True)))
 
 
 def _wake(tx: Tx, ours: Iterable[Settlement], rows: Mapping[int, Before]) -> None:

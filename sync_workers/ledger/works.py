@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,30 +108,27 @@ class Work:
     letter: LetterRow | None
 
 
-# Older ids by the ref that they lead to: no index holds them by their record.
-REFS = Prepared("""
-WITH mine AS MATERIALIZED (SELECT * FROM refs WHERE record_id = ANY(%s::bigint[]) AND alias_of IS NULL)
-SELECT id, record_id, system, kind, external_id, version, sent, held, item_ids, gone_since, first_seen_at,
-       alias_of
-  FROM (SELECT * FROM mine
-        UNION ALL SELECT older.* FROM refs older JOIN mine ON older.alias_of = mine.id) AS known ORDER BY id
-""")
-ATTEMPTS = Prepared("""
-SELECT record_id, id, system, kind, op, action, key, mapping_version, fence, fields, status, started_at,
-       sure_at, clock_timestamp() > sure_at, request
-  FROM attempts WHERE record_id = ANY(%s::bigint[]) AND status = 'open' ORDER BY id
-""")
-EVENTS = Prepared("""
-SELECT e.record_id, e.id, e.gen, e.system, e.kind, e.external_id, e.source, e.version, e.payload, e.echo,
-       e.received_at
+# One statement for all that claimed records carry: a round trip for each part would cost more than its rows.
+LOAD = Prepared("""
+SELECT held.id,
+       (SELECT json_agg(json_build_array(
+               f.id, f.record_id, f.system, f.kind, f.external_id, f.version, f.sent, f.held, f.item_ids,
+               f.gone_since, f.first_seen_at,
+               (SELECT json_agg(a.external_id ORDER BY a.id) FROM refs a WHERE a.alias_of = f.id)) ORDER BY f.id)
+          FROM refs f WHERE f.record_id = held.id AND f.alias_of IS NULL),
+       (SELECT json_agg(json_build_array(
+               a.id, a.system, a.kind, a.op, a.action, a.key, a.mapping_version, a.fence, a.fields, a.status,
+               a.started_at, a.sure_at, clock_timestamp() > a.sure_at, a.request) ORDER BY a.id)
+          FROM attempts a WHERE a.record_id = held.id AND a.status = 'open'),
+       (SELECT json_agg(json_build_array(
+               e.id, e.gen, e.system, e.kind, e.external_id, e.source, e.version, e.payload, e.echo,
+               e.received_at) ORDER BY e.gen, e.id)
+          FROM events e WHERE e.record_id = held.id AND e.gen <= held.gen AND e.settled_at IS NULL),
+       (SELECT json_build_array(
+               l.id, l.error, l.message, l.mend, l.field, l.facts, l.state, l.attempts, l.first_failed_at,
+               l.last_failed_at, l.traceback)
+          FROM dead_letters l WHERE l.record_id = held.id AND l.state IN ('open', 'requeued'))
   FROM unnest(%s::bigint[], %s::bigint[]) AS held (id, gen)
-  JOIN events e ON e.record_id = held.id AND e.gen <= held.gen AND e.settled_at IS NULL
- ORDER BY e.record_id, e.gen, e.id
-""")
-LETTERS = Prepared("""
-SELECT record_id, id, error, message, mend, field, facts, state, attempts, first_failed_at,
-       last_failed_at, traceback
-  FROM dead_letters WHERE record_id = ANY(%s::bigint[]) AND state IN ('open', 'requeued')
 """)
 HELD_BETWEEN = """
 SELECT id, record_id, system, kind, external_id, version, sent, held, item_ids, gone_since, first_seen_at
@@ -147,26 +143,41 @@ AND (length(external_id), external_id) <= (length(%(last)s), %(last)s) AND exter
 
 
 def load(tx: Tx, claims: Sequence[Claim]) -> list[Work]:
-    """Read what claimed records carry, in the order of ``claims``, in four statements however many they are.
+    """Read what claimed records carry, in the order of ``claims``, in one statement however many they are.
 
-    Call it in a transaction begun after the claim committed: from then on no older fence can open
-    an attempt that this would miss (protocol C2).
+    Call it after the claim has committed: from then on no older fence can open an attempt that this
+    would miss (protocol C2).
     """
     if not claims:
         return []
-    ids = [claim.id for claim in claims]
-    refs = _refs(tx, ids)
-    attempts: dict[int, list[AttemptRow]] = defaultdict(list)
-    for row in tx.rows(ATTEMPTS, (ids,)):
-        attempts[row[0]].append(AttemptRow(*row[1:]))
-    events: dict[int, list[EventRow]] = defaultdict(list)
-    for row in tx.rows(EVENTS, (ids, [claim.gen for claim in claims])):
-        events[row[0]].append(EventRow(*row[1:]))
-    letters = {row[0]: LetterRow(*row[1:]) for row in tx.rows(LETTERS, (ids,))}
-    return [
-        Work(claim, refs.get(claim.id, {}), attempts[claim.id], events[claim.id], letters.get(claim.id))
-        for claim in claims
-    ]
+    rows = tx.rows(LOAD, ([claim.id for claim in claims], [claim.gen for claim in claims]))
+    found = {row[0]: row[1:] for row in rows}
+    return [_work(claim, *found[claim.id]) for claim in claims]
+
+
+def _work(
+    claim: Claim, refs: list[Any] | None, attempts: list[Any] | None, events: list[Any] | None, letter: list[Any] | None
+) -> Work:
+    return Work(
+        claim,
+        {row[2]: _ref(with_instants(row, 9, 10)) for row in refs or ()},
+        [AttemptRow(*with_instants(row, 10, 11)) for row in attempts or ()],
+        [EventRow(*with_instants(row, 9)) for row in events or ()],
+        LetterRow(*with_instants(letter, 8, 9)) if letter else None,
+    )
+
+
+def _ref(row: list[Any]) -> RefRow:
+    row[-1] = tuple(row[-1] or ())
+    return RefRow(*row)
+
+
+def with_instants(row: list[Any], *places: int) -> list[Any]:
+    """Read the instants of a row that came as JSON."""
+    for place in places:
+        if row[place] is not None:
+            row[place] = datetime.fromisoformat(row[place])
+    return row
 
 
 def held_between(tx: Tx, system: str, kind: str, after: str, last: str) -> dict[str, RefRow]:
@@ -177,16 +188,3 @@ def held_between(tx: Tx, system: str, kind: str, after: str, last: str) -> dict[
     order = BY_NUMBER if last.isdecimal() and (not after or after.isdecimal()) else BY_BYTES
     rows = tx.rows(HELD_BETWEEN + order, {"system": system, "kind": kind, "after": after, "last": last})
     return {row[4]: RefRow(*row) for row in rows}
-
-
-def _refs(tx: Tx, ids: list[int]) -> dict[int, dict[str, RefRow]]:
-    rows = tx.rows(REFS, (ids,))
-    aliases: dict[int, list[str]] = defaultdict(list)
-    for row in rows:
-        if row[-1] is not None:
-            aliases[row[-1]].append(row[4])
-    found: dict[int, dict[str, RefRow]] = defaultdict(dict)
-    for row in rows:
-        if row[-1] is None:
-            found[row[1]][row[2]] = RefRow(*(*row[:-1], tuple(aliases[row[0]])))
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from sync_workers.domain.counts import Counted
 from sync_workers.domain.mapping import DERIVED, LEAVE, Condition, FieldRule, ListRule, Place, Sheet
 
 
@@ -96,6 +97,8 @@ def _seen(place: Place | None) -> str:
         return ""
     notes = [] if place.as_name == "text" else [place.as_name.replace("_", " ")]
     notes += [f"{native} = {canonical}" for native, canonical in getattr(place.converter, "entries", ())]
+    if isinstance(place.converter, Counted):
+        notes.append(f"counted in {place.converter.unit}, {place.converter.holds} each")
     notes += ["only read"] if place.read_only else []
     return f"``{place.path}``" + (f" ({', '.join(notes)})" if notes else "")
 

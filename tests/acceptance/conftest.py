@@ -50,15 +50,20 @@ def module_broker_url(broker: Service) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def distributor(
-    tmp_path_factory: pytest.TempPathFactory, postgres: Service, module_broker_url: str, tryton: TrytonServer
-) -> Iterator[Distributor]:
-    """Return a HubSpot account and a real ERP that know nothing of each other yet, for all tests of a module."""
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Service,
+    module_broker_url: str, tryton: TrytonServer,
+) -> Iterator[Distributor]:  # fmt: skip
+    """Return a HubSpot account and a real ERP that know nothing of each other yet, for all tests of a module.
+
+    A module's ``prepare(folder)`` changes the configuration before anything is opened.
+    """
     name = secrets.token_hex(6)
     ledger_url = create_database(postgres.url, f"test_{name}")
     database = tryton.fresh_database(f"erp_{name}")
     try:
         with open_distributor(
-            tmp_path_factory.mktemp("distributor"), ledger_url, module_broker_url, tryton, database
+            tmp_path_factory.mktemp("distributor"), ledger_url, module_broker_url, tryton, database,
+            prepare=getattr(request.module, "prepare", None),
         ) as opened:
             yield opened
     finally:

@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -34,7 +34,7 @@ from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.letters import Letter
 from sync_workers.ledger.migrate import migrate
 from sync_workers.ledger.proof import prove
-from sync_workers.runtime import Runtime, open_runtime, paths_of
+from sync_workers.runtime import Runtime, open_runtime, paths_of, types_in
 from sync_workers.sandbox import hubspot
 from sync_workers.sandbox.hubspot import Account
 from sync_workers.sandbox.proxy import FaultProxy
@@ -339,8 +339,9 @@ def write_configuration(folder: Path, crm_url: str, public_url: str, erp_url: st
 
 @contextmanager
 def open_distributor(
-    folder: Path, database_url: str, broker_url: str, erp: TrytonServer, database: str
-) -> Iterator[Distributor]:
+    folder: Path, database_url: str, broker_url: str, erp: TrytonServer, database: str,
+    prepare: Callable[[Path], None] | None = None,
+) -> Iterator[Distributor]:  # fmt: skip
     """Set everything up as ``doctor --fix`` would, hand it out, and stop it again."""
     migrate(database_url)
     simulator = hubspot.start(burst=PLENTY, search_per_s=PLENTY, webhook_retry_scale=0.002)
@@ -348,6 +349,8 @@ def open_distributor(
     server = make_server("127.0.0.1", 0, lambda *_: (), threaded=True)
     public_url = f"http://127.0.0.1:{server.server_port}/hooks/crm"
     write_configuration(folder / "config", simulator.url, public_url, proxy.url, database)
+    if prepare is not None:
+        prepare(folder / "config")
     known = simulator.account.settings
     environ = {
         "SYNC_CONFIG": str(folder / "config"), "SYNC_HOME": str(folder / "home"),
@@ -364,7 +367,8 @@ def open_distributor(
         server.app = site
         clerk = erp.login(CLERK, database)
         try:
-            findings = runtime.connectors["crm"].examine(paths_of(runtime.sheets, "crm"), fix=True)
+            types = types_in(runtime.sheets, "crm")
+            findings = runtime.connectors["crm"].examine(paths_of(runtime.sheets, "crm"), fix=True, types=types)
             assert not [finding for finding in findings if not finding.ok]
             assert known.webhook_url == public_url, "doctor --fix has not told HubSpot where we listen"
             with _serving(server):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton import accounts, catalogue, sales
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton
@@ -46,7 +46,7 @@ def test_what_the_sales_rep_corrects_reaches_the_erp_and_does_not_come_back(load
 
 def test_a_field_of_the_crm_that_is_edited_in_the_erp_is_put_back_and_recorded(loaded: Distributor) -> None:
     company = loaded.company("C1003")
-    warehouse.edit_party(loaded.clerk, "C1003", name="Typed at the wrong screen")
+    sales.edit_party(loaded.clerk, "C1003", name="Typed at the wrong screen")
     with loaded.written() as writes:
         loaded.settle()
     assert len(loaded.parties("Müller Antriebstechnik GmbH")) == 1
@@ -65,7 +65,7 @@ def test_a_field_of_the_erp_that_is_typed_into_the_crm_is_put_back_and_recorded(
 
 
 def test_a_limit_that_finance_grants_is_seen_by_sales(loaded: Distributor) -> None:
-    warehouse.set_credit_limit(loaded.clerk, "C1004", Decimal("7500"))
+    accounts.set_credit_limit(loaded.clerk, "C1004", Decimal("7500"))
     loaded.settle()
     assert money(loaded.company("C1004")["properties"]["credit_limit"]) == 7500
 
@@ -106,16 +106,25 @@ def test_a_company_that_is_merged_in_the_crm_stays_one_party(loaded: Distributor
     assert not loaded.held()
 
 
-def test_a_merge_of_two_companies_with_a_party_each_is_left_to_a_person(loaded: Distributor) -> None:
+def test_two_companies_with_a_party_each_that_are_merged_end_as_one_customer_with_both_histories(
+    loaded: Distributor,
+) -> None:
     rep = loaded.crm.person(7)
     first, second = loaded.new_company(name="North Yard Co."), loaded.new_company(name="South Yard Co.")
+    deals = [loaded.win(company, [line("BRG-6204-2RS", "1", "6.73")]) for company in (first, second)]
     loaded.settle()
-    assert len(loaded.parties("North Yard Co.")) == len(loaded.parties("South Yard Co.")) == 1
-    parties = len(loaded.clerk.find("party.party", []))
+    parties = [loaded.sale(deal)["party"] for deal in deals]
+    assert len(set(parties)) == 2
     merged = str(rep.merge("companies", first, second)["id"])
+    rep.edit("companies", merged, {"name": "Both Yards Co."})
     loaded.settle()
-    assert "duplicate" in [code for _, _, code, _ in loaded.held()], merged
-    assert len(loaded.clerk.find("party.party", [])) == parties
+    (party,) = loaded.parties("Both Yards Co.")
+    assert party["id"] in parties
+    assert [loaded.sale(deal)["party"] for deal in deals] == [party["id"]] * 2, "no order is left with an orphan"
+    gone = loaded.clerk.read("party.party", [each for each in parties if each != party["id"]], "active", "replaced_by")
+    assert [(each["active"], each["replaced_by"]) for each in gone] == [(False, party["id"])]
+    assert loaded.record("customer", first) == loaded.record("customer", second) == loaded.record("customer", merged)
+    assert not loaded.held()
 
 
 def test_at_the_end_every_law_holds_in_the_ledger_and_in_both_systems(loaded: Distributor) -> None:

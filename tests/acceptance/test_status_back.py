@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.connectors.tryton.steps import RECHECK
-from sync_workers.sandbox.tryton import warehouse
+from sync_workers.connectors.tryton.holds import RECHECK
+from sync_workers.sandbox.tryton import accounts, sales, warehouse
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton
@@ -34,7 +34,7 @@ def test_an_order_over_the_credit_limit_stays_a_quotation_and_the_deal_says_why(
 ) -> None:
     sale, shown = loaded.sale(held), loaded.deal(held)
     assert sale["state"] == shown["erp_order_state"] == "quotation"
-    assert shown["erp_hold_reason"] == "credit_hold"
+    assert shown["erp_hold_reason"].startswith("on credit hold: ")
     assert shown["erp_order_number"] == sale["number"]
     assert money(shown["erp_total"]) == sale["total_amount"]
 
@@ -42,7 +42,7 @@ def test_an_order_over_the_credit_limit_stays_a_quotation_and_the_deal_says_why(
 def test_the_held_record_names_limit_balance_and_customer(loaded: Distributor, held: str) -> None:
     ((kind, origin, code, reason),) = loaded.held()
     assert (kind, origin, code) == ("order", held, "credit_hold")
-    assert "credit limit 500" in reason
+    assert "exceed the limit of 500.00 by" in reason
     assert "Small Orders Ltd." in reason
     assert not loaded.letters(), "a hold is no error"
 
@@ -60,7 +60,7 @@ def test_looking_again_at_a_held_order_asks_but_writes_nothing_into_the_crm(
 
 
 def test_it_confirms_by_itself_once_the_limit_is_raised(loaded: Distributor, held: str) -> None:
-    warehouse.set_credit_limit(loaded.clerk, "C1019", Decimal(5000))
+    accounts.set_credit_limit(loaded.clerk, "C1019", Decimal(5000))
     loaded.let_time_pass("order", held, RECHECK)
     loaded.settle()
     shown = loaded.deal(held)
@@ -72,8 +72,8 @@ def test_it_confirms_by_itself_once_the_limit_is_raised(loaded: Distributor, hel
 def test_an_order_that_finance_releases_in_the_erp_shows_so_in_the_crm(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1020")["id"], [line("RC41/1R", "200", "38.7480")])
     loaded.settle()
-    assert loaded.deal(deal)["erp_hold_reason"] == "credit_hold"
-    warehouse.release_order(loaded.clerk, loaded.sale(deal)["id"])
+    assert loaded.deal(deal)["erp_hold_reason"].startswith("on credit hold: ")
+    sales.release_order(loaded.clerk, loaded.sale(deal)["id"])
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == "processing"
     assert not loaded.deal(deal).get("erp_hold_reason")
@@ -83,7 +83,7 @@ def test_an_order_that_finance_releases_in_the_erp_shows_so_in_the_crm(loaded: D
 def test_an_order_that_is_cancelled_in_the_erp_shows_so_and_is_not_made_again(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1020")["id"], [line("RC41/1R", "200", "38.7480")])
     loaded.settle()
-    warehouse.cancel_order(loaded.clerk, loaded.sale(deal)["id"])
+    sales.cancel_order(loaded.clerk, loaded.sale(deal)["id"])
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == "cancelled"
     assert loaded.sale(deal)["state"] == "cancelled"
@@ -133,7 +133,7 @@ def test_a_shipped_order_shows_its_state(loaded: Distributor) -> None:
     loaded.settle()
     number = loaded.sale(deal)["id"]
     warehouse.ship(loaded.clerk, number)
-    warehouse.post_invoices(loaded.clerk, number)
+    accounts.post_invoices(loaded.clerk, number)
     loaded.settle()
     assert loaded.deal(deal)["erp_order_state"] == loaded.sale(deal)["state"]
     assert not loaded.letters()

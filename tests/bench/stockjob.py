@@ -14,7 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from sync_workers.ledger.connection import Ledger
-from sync_workers.ledger.stock import Reading, stage
+from sync_workers.ledger.readings import Reading
+from sync_workers.ledger.stock import stage
 
 SYSTEM = "erp"
 EVERY = 50  # one in fifty has changed: 2 %
@@ -28,7 +29,8 @@ def feed(count: int, number: int) -> Iterator[Reading]:
     for n in range(count):
         moved = sum(1 for past in range(number + 1) if n % EVERY == past)
         on_hand, allocated = n % 1000 + moved, n % 10
-        yield Reading(f"{n:08}", f"BRG-{n}", Decimal(on_hand), Decimal(allocated), Decimal(on_hand - allocated), at)
+        yield Reading(f"{n:08}", f"BRG-{n}", Decimal(on_hand), Decimal(allocated), Decimal(on_hand - allocated), at,
+                      f"{n:032x}")
 
 
 def with_sql(ledger: Ledger, count: int, number: int) -> int:

@@ -17,8 +17,9 @@ from tests.bench.stacks import CHECKOUT
 from tests.bench.stockjob import EVERY, FIRST_AT, SYSTEM
 
 FILL = """
-INSERT INTO stock_levels (system, external_id, part_number, on_hand, allocated, available, read_at)
-SELECT %(system)s, lpad(n::text, 8, '0'), 'BRG-' || n, n %% 1000, n %% 10, n %% 1000 - n %% 10, %(at)s
+INSERT INTO stock_levels (system, external_id, part_number, on_hand, allocated, available, further, read_at)
+SELECT %(system)s, lpad(n::text, 8, '0'), 'BRG-' || n, n %% 1000, n %% 10, n %% 1000 - n %% 10,
+       lpad(to_hex(n), 32, '0'), %(at)s
   FROM generate_series(0, %(count)s - 1) AS n
 """
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sync_workers.connectors import registry
+from sync_workers.connectors.hubspot.connector import HubspotConnector
 from tests.contract.harness import Bench, benches
+from tests.contract.harness_hubspot import Harness as HubspotBench
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,6 +43,21 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         yield bench
     finally:
         bench.stop()
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[HubspotBench]:
+    """A simulated HubSpot account, set up by doctor."""
+    hub = HubspotBench()
+    hub.start()
+    yield hub
+    hub.stop()
+
+
+@pytest.fixture
+def crm(hub: HubspotBench) -> Iterator[HubspotConnector]:
+    yield hub.build(hub.settings())  # type: ignore[misc]
+    hub.untroubled()
 
 
 @pytest.fixture(autouse=True)

@@ -40,6 +40,9 @@ class Bench(ABC):
     references: ClassVar[Mapping[str, str]]
     """Per kind the path of the field for our reference; "" where the platform has none."""
 
+    objects: ClassVar[Mapping[str, str]] = {}
+    """What a kind lives in, where the platform leaves a choice."""
+
     batch_kind: ClassVar[str | None] = None
     """The kind that ``write_many`` is tried on."""
 
@@ -75,7 +78,7 @@ class Bench(ABC):
         return self._connector
 
     def build(self, settings: SystemSettings) -> Connector:
-        return registry.build(settings, self.paths)
+        return registry.build(settings, self.paths, self.objects)
 
     def number(self) -> int:
         """Return a number that no other test of this session got."""

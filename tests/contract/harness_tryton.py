@@ -13,7 +13,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import Fields, ListChange, SystemSettings
 from sync_workers.sandbox.services import ServiceGroup, start_postgres
-from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
+from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import ensure_tryton
 from tests.contract.harness import Bench, Trouble
@@ -36,11 +36,23 @@ class Harness(Bench):
     marks = ("tryton",)
     kinds = ("customer", "part", "order")
     paths = {
-        "customer": ("code", "name", "email", "tax_id", "addresses.city", "main_address.country.code"),
-        "part": ("code", "name", "list_price", "unit.symbol"),
+        "customer": (
+            "code", "name", "email", "tax_id", "hold", "open_balance", "tax_rule", "currency.code", "replaced_by",
+            "addresses", "addresses.key", "addresses.city", "addresses.country.code", "addresses.main", "contacts",
+            "contacts.key", "contacts.email",
+        ),
+        "part": ("code", "name", "list_price", "unit.symbol", "prices.price"),
         "stock": ("code", "on_hand", "allocated", "available"),
-        "order": ("reference", "party", "state", "hold_reason", "lines", "lines.note", "lines.product.code"),
-    }
+        "order": (
+            "reference", "party", "state", "open", "hold.reason", "hold.since", "tax_rounding", "shipments", "invoices",
+            "invoice_address.key", "shipment_address.key", "lines", "lines.note", "lines.product.code",
+            "lines.tax_code", "lines.tax_rate", "lines.tier_price", "lines.shipped", "lines.backordered",
+            "lines.expected",
+        ),
+        "shipment": ("number", "order", "state", "carrier", "tracking", "lines.line", "lines.quantity"),
+        "invoice": ("number", "order", "state", "balance", "post_asked", "shipped_at", "lines.line"),
+        "credit_note": ("number", "order", "state", "credits", "balance", "lines.line"),
+    }  # fmt: skip
     references = {"customer": "code", "part": "code", "order": "reference"}
     batch_kind = "customer"
     pushes = False
@@ -61,6 +73,7 @@ class Harness(Bench):
             "user": erp.user,
             "password": erp.password,
             "warehouse": MAIN_WAREHOUSE,
+            "prices": {"lists": [GOLD], "currencies": ["USD", "EUR"]},
         }
         self.proxy = TrytonProxy(erp.url)
         self.clerk = erp.login(CLERK, self._database)
@@ -84,8 +97,12 @@ class Harness(Bench):
                 "name": f"Müller & Söhne {number}",
                 "email": f"buyer{number}@example.com",
                 "tax_id": f"94-{number}",
-                "main_address": address,
-            }
+                "addresses": ListChange(add=(
+                    ("main", {"key": "main", "billing": True, "shipping": False, "main": True, **address}),
+                    (f"a-{number}", {"key": f"a-{number}", "city": "Bern", "billing": False, "main": False}),
+                )),
+                "contacts": ListChange(add=((f"{number}", {"key": f"{number}", "email": f"ann{number}@example.com"}),)),
+            }  # fmt: skip
         if kind == "part":
             return {
                 "name": f"Bolt {number}",
@@ -102,7 +119,7 @@ class Harness(Bench):
 
     def edit(self, kind: str, number: int) -> Fields:
         return {
-            "customer": {"main_address": {"city": f"Bern {number}"}},
+            "customer": {"phone": f"+1 312 555 {number % 10_000:04d}"},
             "part": {"list_price": Decimal(number)},
             "order": {"comment": f"Gate {number}"},
         }[kind]

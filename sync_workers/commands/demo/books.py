@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from sync_workers.commands.demo.configuration import UNITS, property_of
 from sync_workers.commands.demo.day import BOXES, DEAD, HELD, Day, Line, Promise, reference_of
 from sync_workers.ledger import letters
 from sync_workers.ledger.letters import Letter
 from sync_workers.sandbox.tryton import catalogue, warehouse
 from sync_workers.sandbox.tryton.rpc import Row, Rpc
 
-HOLD_SHOWN = "credit_hold"
+HOLD_SHOWN = "on credit hold: "  # figures follow
 COMPANY = "SELF"  # the distributor itself, which is a party like its customers
 OPEN_MOVES = ("draft", "assigned")
 ORDER_PROPERTIES = ("dealstage", "erp_order_number", "erp_order_state", "erp_hold_reason", "erp_total")
 STOCK_PROPERTIES = ("hs_sku", "stock_on_hand", "stock_allocated", "stock_available")
+BOX_PROPERTIES = {property_of(unit): int(holds.split()[0]) for unit, _, holds in UNITS}
 
 
 @dataclass
@@ -106,7 +108,8 @@ def _order(
         yield f"it shows the number {deal.get('erp_order_number')}, the ERP has {sale['number']}"
     if deal.get("erp_order_state") != sale["state"]:
         yield f"it shows the state {deal.get('erp_order_state')}, the ERP has {sale['state']}"
-    if (deal.get("erp_hold_reason") or "") != (HOLD_SHOWN if promise.ending == HELD else ""):
+    shown = deal.get("erp_hold_reason") or ""
+    if not (shown.startswith(HOLD_SHOWN) if promise.ending == HELD else shown == ""):
         yield f"it shows the hold reason {deal.get('erp_hold_reason')!r}"
     if Decimal(deal.get("erp_total") or 0) != sale["total_amount"]:
         yield f"it shows a total of {deal.get('erp_total')}, the ERP has {sale['total_amount']}"
@@ -172,10 +175,10 @@ def _digits(name: str, value: Any) -> str:
 
 
 def _stock(day: Day, books: Books) -> None:
-    """Compare the three figures of every part."""
+    """Compare the three figures of every part, and the boxes that it can be promised in."""
     truth = stock_of(day.stage.clerk)
     shown: dict[str, list[Mapping[str, Any]]] = {}
-    for each in day.crm.listed("products", STOCK_PROPERTIES):
+    for each in day.crm.listed("products", (*STOCK_PROPERTIES, *BOX_PROPERTIES)):
         shown.setdefault(str(each["properties"].get("hs_sku")), []).append(each["properties"])
     books.parts = len(truth)
     for code, figures in truth.items():
@@ -183,13 +186,15 @@ def _stock(day: Day, books: Books) -> None:
         if len(products) != 1:
             books.wrong.append(f"part {code} stands {len(products)} times in the CRM")
             continue
-        names = STOCK_PROPERTIES[1:]
+        names = (*STOCK_PROPERTIES[1:], *BOX_PROPERTIES)
         seen = tuple(Decimal(products[0].get(name) or "-1") for name in names)
-        if seen == figures:
+        boxes = [Decimal(int(figures[-1]) // holds) for holds in BOX_PROPERTIES.values()]
+        due = (*figures, *boxes)
+        if seen == due:
             books.parts_in_step += 1
         else:
-            books.wrong.append(f"part {code}: on hand, allocated, available are {_plain(figures)} in the ERP"
-                               f" and {_plain(seen)} in the CRM")  # fmt: skip
+            books.wrong.append(f"part {code}: on hand, allocated, available (and that in boxes) are {_plain(due)}"
+                               f" in the ERP and {_plain(seen)} in the CRM")  # fmt: skip
 
 
 def stock_of(clerk: Rpc) -> dict[str, tuple[Decimal, Decimal, Decimal]]:

@@ -10,9 +10,20 @@ from pathlib import Path
 
 from sync_workers.commands.init import sheets
 
-POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10}
+POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10, "shipment": 3, "invoice": 3, "credit_note": 5}
 # What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
 UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece"))
+# What this company sells in boxes it also promises in boxes: a property of each product per box.
+STOCK = "mappings/stock/v1.toml"
+IN_BOXES = """
+[[field]]
+name = "available_in_{word}"
+owner = "erp"
+why = "what sales may promise today in whole boxes; rounded down, never up"
+as = "quantity"
+crm = {{ path = "properties.{property}", count_in = "{unit}", digits = 0, rounding = "down" }}
+erp = {{ path = "available", read_only = true }}
+"""
 SYSTEMS = """\
 # Written by 'sync-workers demo' for its own company; a configuration of yours comes from 'sync-workers init'.
 [systems.crm]
@@ -37,6 +48,7 @@ database = {database}
 user = {user}
 password = "env:DEMO_ERP_PASSWORD"
 warehouse = {warehouse}
+not_customers = ["Suppliers"]
 
 [systems.erp.poll]
 {poll}
@@ -52,6 +64,7 @@ def write_configuration(folder: Path, **values: str) -> None:
     poll = "\n".join(f"{kind} = {seconds}" for kind, seconds in POLL_S.items())
     pages = {"systems.toml": SYSTEMS.format(**quoted, poll=poll)}
     pages |= {name: _with_units(text) for name, text in sheets().items()}
+    pages[STOCK] = _with_units(pages[STOCK] + "\n[units.crm]\n" + "".join(_in_boxes(unit) for unit, _, _ in UNITS))
     for name, text in pages.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +76,15 @@ def write_environment(file: Path, environ: Mapping[str, str]) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as opened:
         opened.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in environ.items())
+
+
+def property_of(unit: str) -> str:
+    """Return the CRM's property that shows what is available in a unit."""
+    return f"stock_available_{unit.replace(' ', '_')}"
+
+
+def _in_boxes(unit: str) -> str:
+    return IN_BOXES.format(word=unit.replace(" ", "_"), property=property_of(unit), unit=unit)
 
 
 def _with_units(text: str) -> str:

@@ -215,7 +215,7 @@ def _party(clerk: Rpc, number: str) -> Iterator[str]:
     ):
         for name in ("name", "code", "phone", "email", "credit_limit_amount", "credit_amount"):
             yield from _shown(name.replace("_amount", "").replace("_", " "), party[name])
-        for address in clerk.read("party.address", party["addresses"], "party_name", "street", "postal_code", "city"):
+        for address in clerk.read("party.address", party["addresses"], "attn", "street", "postal_code", "city"):
             yield "  address " + ", ".join(str(part) for name, part in address.items() if part and name != "id")
         for each in clerk.read("party.contact_mechanism", party["contact_mechanisms"], "type", "name", "value"):
             yield f"  {each['type']} {each['name'] or ''} {each['value']}"

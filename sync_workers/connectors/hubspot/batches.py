@@ -1,4 +1,4 @@
-"""Many records of one kind in one call, and the answer sorted per item.
+"""Many records of one object in one call, and the answer sorted per item.
 
 A batch that HubSpot refuses whole has stored nothing, so it is halved until the poison stands alone.
 Rows are traced, so that a mixed answer can be told apart.
@@ -7,98 +7,115 @@ Source: developers.hubspot.com, "Object APIs", "Batch"; "Error handling", "Multi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sync_workers.connectors.contract import Native, NativeWrite
+from sync_workers.connectors.contract import Native
 from sync_workers.connectors.hubspot import refusals
-from sync_workers.connectors.hubspot.objects import BATCH, object_of
-from sync_workers.connectors.hubspot.payloads import as_native, as_properties
+from sync_workers.connectors.hubspot.objects import BATCH, HubspotObject
 from sync_workers.connectors.hubspot.wire import Json, Wire
 from sync_workers.errors import PermanentError, SyncError, Unsure
 
 Result = Native | SyncError
 
 
-def write_many(wire: Wire, writes: Sequence[NativeWrite], properties: Sequence[str]) -> list[Result]:
-    """Return a result per write, in order; what was stored is read back in one more call."""
-    results: list[Result | None] = [None] * len(writes)
-    stored: dict[int, str] = {}
-    for verb, born in (("create", True), ("update", False)):
-        places = [at for at, write in enumerate(writes) if (write.id is None) is born]
-        for start in range(0, len(places), BATCH):
-            _send(wire, verb, writes, places[start : start + BATCH], results, stored)
-    kind = writes[0].kind
-    try:
-        shown = {
-            str(row["id"]): as_native(row)
-            for row in wire.read_batch(object_of(kind).name, list(stored.values()), properties)
-        }
-    except (SyncError, ValueError) as error:
-        lost = Unsure(f"{wire.system}: {len(stored)} {kind} were written and could not be read back: {error}")
-        return [result or lost for result in results]
-    for at, record_id in stored.items():
-        results[at] = shown.get(record_id) or Unsure(
-            f"{wire.system}: {kind} {record_id} was written and is gone"
-        )
-    unanswered = f"{wire.system}: the answer to a batch of {kind} says nothing of this one"
-    return [result or Unsure(unanswered) for result in results]
+def send(wire: Wire, place: HubspotObject, verb: str, rows: Sequence[Json], budget_s: float) -> None:
+    """Create, update or archive rows that only hang on another record. A refused row is raised, the others stay."""
+    for start in range(0, len(rows), BATCH):
+        inputs = list(rows[start : start + BATCH])
+        path = f"/crm/v3/objects/{place.path}/batch/{verb}"
+        reply = wire.call("POST", path, json={"inputs": inputs}, writes=True, budget_s=budget_s)
+        if reply.status != 207:
+            continue
+        for error in wire.table(reply, writes=True).get("errors", ()):
+            raise refusals.sort(400, error, wire.system) or _unsorted(wire, error)
 
 
-def _send(
+def write_many(
     wire: Wire,
-    verb: str,
-    writes: Sequence[NativeWrite],
-    places: list[int],
-    results: list[Result | None],
-    stored: dict[int, str],
-) -> None:
-    first = writes[places[0]]
-    inputs = [_row(writes[at], at) for at in places]
-    try:
-        document = wire.post(
-            f"/crm/v3/objects/{object_of(first.kind).name}/batch/{verb}",
-            {"inputs": inputs},
-            writes=True,
-            budget_s=max(writes[at].budget_s for at in places),
-        )
-    except PermanentError as error:
-        if len(places) == 1:
-            results[places[0]] = error
-            return
-        half = len(places) // 2
-        _send(wire, verb, writes, places[:half], results, stored)
-        _send(wire, verb, writes, places[half:], results, stored)
-        return
-    except SyncError as error:
-        for at in places:
-            results[at] = error
-        return
-    by_id = {writes[at].id: at for at in places if writes[at].id is not None}
-    for row in document.get("results", ()):
-        place = _traced(row.get("objectWriteTraceId"), places)
-        place = by_id.get(str(row.get("id"))) if place is None else place
-        if place is not None:
-            stored[place] = str(row["id"])
-    errors = document.get("errors") or ()
-    for told in errors:
-        sorted_error = refusals.sort(400, told, wire.system)
-        sorted_error = sorted_error or PermanentError(f"{wire.system}: {told.get('message')}")
-        for place in _places_of(told, places, by_id):
-            results[place] = sorted_error
-    left = [at for at in places if at not in stored and results[at] is None]
-    if errors and len(left) == 1 and len(errors) == 1:
-        results[left[0]] = refusals.sort(400, errors[0], wire.system)
+    home: HubspotObject,
+    rows: Sequence[Json],
+    read: Callable[[list[str]], Mapping[str, Native]],
+    budget_s: float,
+) -> list[Result]:
+    """Store each row (with an ``id``: update, without: create) and return a result per row, in order.
+
+    What was stored is read back by ``read``.
+    """
+    batch = _Batch(wire, home, rows, budget_s)
+    for verb, born in (("create", True), ("update", False)):
+        places = [at for at, row in enumerate(rows) if ("id" not in row) is born]
+        for start in range(0, len(places), BATCH):
+            batch.send(verb, places[start : start + BATCH])
+    return batch.results(read)
 
 
-def _row(write: NativeWrite, at: int) -> Json:
-    properties = as_properties(write.fields.get("properties") or {})
-    row: Json = {"properties": properties, "objectWriteTraceId": str(at)}
-    if write.id is not None:
-        row["id"] = write.id
-    elif write.reference_path:
-        properties[write.reference_path.removeprefix("properties.")] = write.reference
-    return row
+class _Batch:
+    """The rows of one call to ``write_many``: what was stored under which id, what was refused and why."""
+
+    def __init__(self, wire: Wire, home: HubspotObject, rows: Sequence[Json], budget_s: float) -> None:
+        self._wire = wire
+        self._home = home
+        self._rows = rows
+        self._budget_s = budget_s
+        self._stored: dict[int, str] = {}
+        self._refused: dict[int, SyncError] = {}
+
+    def send(self, verb: str, places: list[int]) -> None:
+        inputs = [{**self._rows[at], "objectWriteTraceId": str(at)} for at in places]
+        path = f"/crm/v3/objects/{self._home.path}/batch/{verb}"
+        try:
+            document = self._wire.post(path, {"inputs": inputs}, writes=True, budget_s=self._budget_s)
+        except PermanentError as error:
+            if len(places) == 1:
+                self._refused[places[0]] = error
+                return
+            half = len(places) // 2
+            self.send(verb, places[:half])
+            self.send(verb, places[half:])
+        except SyncError as error:
+            self._refused |= dict.fromkeys(places, error)
+        else:
+            self._take(document, places)
+
+    def _take(self, document: Json, places: list[int]) -> None:
+        by_id = {self._rows[at].get("id"): at for at in places if "id" in self._rows[at]}
+        for row in document.get("results", ()):
+            place = _traced(row.get("objectWriteTraceId"), places)
+            place = by_id.get(str(row.get("id"))) if place is None else place
+            if place is not None:
+                self._stored[place] = str(row["id"])
+        errors = list(document.get("errors") or ())
+        for told in errors:
+            sorted_error = refusals.sort(400, told, self._wire.system) or _unsorted(self._wire, told)
+            self._refused |= dict.fromkeys(_places_of(told, places, by_id), sorted_error)
+        left = [at for at in places if at not in self._stored and at not in self._refused]
+        if len(left) == 1 and len(errors) == 1:  # an error that names no row can mean this one only
+            told = errors[0]
+            self._refused[left[0]] = refusals.sort(400, told, self._wire.system) or _unsorted(self._wire, told)
+
+    def results(self, read: Callable[[list[str]], Mapping[str, Native]]) -> list[Result]:
+        name = self._home.name
+        try:
+            shown = read(list(self._stored.values()))
+        except (SyncError, ValueError) as error:
+            told = f"{self._wire.system}: {len(self._stored)} {name} were written and could not be read back: {error}"
+            return [self._refused.get(at) or Unsure(told) for at in range(len(self._rows))]
+        found: list[Result] = []
+        for at in range(len(self._rows)):
+            record_id = self._stored.get(at)
+            if at in self._refused:
+                found.append(self._refused[at])
+            elif record_id is None:
+                found.append(Unsure(f"{self._wire.system}: the answer to a batch of {name} says nothing of this one"))
+            else:
+                gone = Unsure(f"{self._wire.system}: {name} {record_id} was written and is gone")
+                found.append(shown.get(record_id) or gone)
+        return found
+
+
+def _unsorted(wire: Wire, error: Mapping[str, Any]) -> PermanentError:
+    return PermanentError(f"{wire.system}: {error.get('message')}")
 
 
 def _traced(trace: Any, places: Sequence[int]) -> int | None:

@@ -1,190 +1,184 @@
-"""What ``doctor`` asks of a HubSpot account: token, fields, the unique reference, subscriptions.
+"""What ``doctor`` asks of a HubSpot account: token, objects, fields, the unique reference, labels.
 
-With ``fix`` it creates what is missing. Source: developers.hubspot.com, "Properties API" and
-"Webhooks API", "Subscriptions"; a unique property cannot be made of one that exists.
+With ``fix`` it creates what is missing. Source: developers.hubspot.com, "Properties API", "Custom objects" and
+"Associations API v4"; a unique property cannot be made of one that exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sync_workers.connectors.contract import FieldType, Finding
-from sync_workers.connectors.hubspot.objects import DEALS, LINE_ITEMS, HubspotObject, object_of
-from sync_workers.connectors.hubspot.wire import Json, Wire
+from sync_workers.connectors.contract import FieldType, Finding, Types, ValueType
+from sync_workers.connectors.hubspot import addresses, definitions, description, lines
+from sync_workers.connectors.hubspot.associations import PLAIN, Associations
+from sync_workers.connectors.hubspot.custom_objects import CustomObjects
+from sync_workers.connectors.hubspot.deal_addresses import LABELS
+from sync_workers.connectors.hubspot.definitions import GROUP, REFERENCE
+from sync_workers.connectors.hubspot.homes import Homes
+from sync_workers.connectors.hubspot.in_use import PROPERTIES, PropertiesInUse
+from sync_workers.connectors.hubspot.objects import (
+    ADDRESSES,
+    COMPANIES,
+    CONTACTS,
+    DEALS,
+    LINE_ITEMS,
+    HubspotObject,
+)
+from sync_workers.connectors.hubspot.schemas import Schemas
+from sync_workers.connectors.hubspot.subscriptions import Subscriptions
+from sync_workers.connectors.hubspot.wire import Wire
 from sync_workers.domain.native import plain
 from sync_workers.errors import SyncError
 
-REFERENCE = "sync_reference"
-GROUP = "sync_workers"
-EVENTS = ("creation", "deletion", "merge", "restore")
-NOT_SUBSCRIBABLE = frozenset({"hs_lastmodifieddate", "hs_object_id"})
+Known = Mapping[str, FieldType]
+OWN_ADDRESS_TYPES = {addresses.OWN[role]: ValueType.TRUTH for role in addresses.ROLES}
+ADDRESS_TYPES = {
+    name: ValueType.TRUTH if name in addresses.ROLES else definitions.type_of(name, None)
+    for name in addresses.PROPERTIES
+}
 
 
-def describe(wire: Wire, kind: str) -> dict[str, FieldType]:
-    """Return the fields by path, those of line items under ``line_items`` for an order."""
-    place = object_of(kind)
-    found = {"id": FieldType("id", read_only=True, unique=True)}
-    found.update(_properties(wire, place, ""))
-    if place is DEALS:
-        found["won"] = FieldType("bool", read_only=True)
-        found["associations.companies"] = FieldType("list")
-        found["line_items"] = FieldType("list")
-        found["line_items.id"] = FieldType("id", read_only=True, unique=True)
-        found.update(_properties(wire, LINE_ITEMS, "line_items."))
-    return found
+class Examination:
+    """One examination of one account; ``types`` say what a missing field has to hold."""
 
+    def __init__(
+        self, wire: Wire, homes: Homes, schemas: Schemas, links: Associations, types: Types, *, fix: bool
+    ) -> None:
+        self._wire = wire
+        self._homes = homes
+        self._schemas = schemas
+        self._links = links
+        self._types = types
+        self._fix = fix
+        self._objects = CustomObjects(wire, schemas, links, fix=fix)
 
-def _properties(wire: Wire, place: HubspotObject, prefix: str) -> dict[str, FieldType]:
-    document = wire.get(f"/crm/v3/properties/{place.name}", {"archived": "false"}) or {}
-    return {
-        f"{prefix}properties.{each['name']}": FieldType(
-            type=str(each.get("type", "")),
-            read_only=bool(
-                (each.get("modificationMetadata") or {}).get("readOnlyValue") or each.get("calculated")
-            ),
-            unique=bool(each.get("hasUniqueValue")),
-            choices=tuple(str(option.get("value")) for option in each.get("options") or ()),
-        )
-        for each in document.get("results", ())
-    }
-
-
-def examine(
-    wire: Wire, paths: Mapping[str, Sequence[str]], public_url: str | None, *, fix: bool
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for kind, used in sorted(paths.items()):
+    def run(self, paths: Mapping[str, Sequence[str]], public_url: str | None) -> list[Finding]:
+        in_use = PropertiesInUse(paths, self._homes)
         try:
-            known = describe(wire, kind)
+            self._schemas.look()
         except SyncError as error:
-            findings.append(
-                Finding(f"HubSpot shows the fields of {kind}", ok=False, mend=error.mend or error.message)
-            )
-            continue
-        findings.append(Finding(f"HubSpot shows the fields of {kind}", ok=True))
-        for path in dict.fromkeys(map(plain, used)):
-            findings.append(_field(wire, kind, path, known, fix=fix))
-    if wire.options.get("developer_key") and wire.options.get("app_id"):
-        findings += _subscriptions(wire, paths, public_url, fix=fix)
-    return findings
+            return [Finding("HubSpot lists the custom objects", ok=False, mend=error.mend or error.message)]
+        findings: list[Finding] = []
+        for kind, used in sorted(paths.items()):
+            findings += self._kind(kind, [plain(path) for path in used])
+        if in_use.uses_addresses and not self._homes.own_addresses:
+            findings += self._addresses(in_use)
+        if in_use.uses("customer", "contacts"):
+            findings.append(self._shown("contacts", lambda: description.properties_of(self._wire, CONTACTS, "")))
+        subscriptions = Subscriptions(self._wire, self._homes, in_use, fix=self._fix)
+        return [*findings, *subscriptions.examine(public_url)]
 
-
-def _field(wire: Wire, kind: str, path: str, known: Mapping[str, FieldType], *, fix: bool) -> Finding:
-    name = path.rpartition("properties.")[2]
-    is_line = path.startswith("line_items.")
-    place = LINE_ITEMS if is_line else object_of(kind)
-    is_reference = name == REFERENCE and place.unique
-    what = f"{kind}: {path} exists" + (" and takes a value once" if is_reference else "")
-    field = known.get(path)
-    if field is not None and is_reference and not field.unique:
-        return Finding(
-            what,
-            ok=False,
-            mend=f"{name} of {place.name} is not unique and cannot become so: archive it, "
-            "then let doctor --fix create it anew",
-        )
-    if field is not None:
-        return Finding(what, ok=True)
-    if "properties." not in path or not fix:
-        return Finding(
-            what, ok=False, mend=f"create the property {name} on {place.name}, or run doctor --fix", fix=path
-        )
-    try:
-        _ensure_group(wire, place)
-        wire.post(
-            f"/crm/v3/properties/{place.name}", _definition(kind, name, place, is_reference), writes=True
-        )
-    except SyncError as error:
-        return Finding(what, ok=False, mend=error.message, fix=path)
-    return Finding(f"{what} (created)", ok=True)
-
-
-def _ensure_group(wire: Wire, place: HubspotObject) -> None:
-    """Our properties stand together in a group of their own; every property must be in one."""
-    path = f"/crm/v3/properties/{place.name}/groups"
-    if wire.get(f"{path}/{GROUP}") is None:
-        wire.post(path, {"name": GROUP, "label": "Sync with the ERP"}, writes=True)
-
-
-def _definition(kind: str, name: str, place: HubspotObject, is_reference: bool) -> Json:
-    is_number = kind == "stock"
-    return {
-        "name": name,
-        "label": name.replace("_", " ").capitalize(),
-        "type": "number" if is_number else "string",
-        "fieldType": "number" if is_number else "text",
-        "groupName": GROUP,
-        "hasUniqueValue": is_reference,
-        "description": "Kept by the sync layer between CRM and ERP",
-    }
-
-
-def _wanted(paths: Mapping[str, Sequence[str]]) -> list[tuple[str, str | None]]:
-    """Return the subscriptions that the sheets need: life events, and one per property in use."""
-    wanted: dict[tuple[str, str | None], None] = {}
-    for kind, used in paths.items():
-        place = object_of(kind)
-        places = [(place, "properties.")]
-        if place is DEALS:
-            places.append((LINE_ITEMS, "line_items.properties."))
-            wanted["deal.associationChange", None] = None
-            wanted["deal.propertyChange", "dealstage"] = None
-        for each, prefix in places:
-            for event in EVENTS if each is not LINE_ITEMS else ("creation", "deletion", "restore"):
-                wanted[f"{each.singular}.{event}", None] = None
-            for path in map(plain, used):
-                name = path.removeprefix(prefix)
-                if path.startswith(prefix) and name not in NOT_SUBSCRIBABLE:
-                    wanted[f"{each.singular}.propertyChange", name] = None
-    return list(wanted)
-
-
-def _subscriptions(
-    wire: Wire, paths: Mapping[str, Sequence[str]], public_url: str | None, *, fix: bool
-) -> list[Finding]:
-    root, key = f"/webhooks/v3/{wire.options['app_id']}", {"hapikey": str(wire.options["developer_key"])}
-    try:
-        document = wire.get(f"{root}/subscriptions", key) or {}
-        settings = wire.get(f"{root}/settings", key) or {}
-    except SyncError as error:
-        return [
-            Finding("HubSpot lists our webhook subscriptions", ok=False, mend=error.mend or error.message)
-        ]
-    active = {
-        (str(each.get("eventType")), each.get("propertyName") or None)
-        for each in document.get("results", ())
-        if each.get("active")
-    }
-    findings = []
-    if public_url and settings.get("targetUrl") != public_url:
-        if fix:
-            target = {
-                "targetUrl": public_url,
-                "throttling": {"period": "SECONDLY", "maxConcurrentRequests": 10},
+    def _kind(self, kind: str, used: Sequence[str]) -> Iterator[Finding]:
+        types = self._types.get(kind, {})
+        name = self._homes.custom.get(kind)
+        if name is not None:
+            wanted = {
+                path.removeprefix(PROPERTIES): definitions.type_of(path.removeprefix(PROPERTIES), types.get(path))
+                for path in used
+                if path.startswith(PROPERTIES)
             }
-            wire.call("PUT", f"{root}/settings", json=target, params=key, writes=True)
-        findings.append(
-            Finding(
-                "HubSpot delivers to public_url",
-                ok=fix,
-                fix="" if fix else "target URL",
-                mend="" if fix else f"set the app's target URL to {public_url}",
+            advice = f"take [object] and the places in {self._wire.system} out of the sheet of {kind}: the deal"
+            advice += " then carries erp_shipments and erp_invoices"
+            yield from self._objects.examine(name, wanted, advice)
+        try:
+            home = self._homes.of(kind)
+            known = description.describe(self._wire, home)
+        except SyncError as error:
+            if name is None or self._schemas.find(name) is not None:
+                yield Finding(f"HubSpot shows the fields of {kind}", ok=False, mend=error.mend or error.message)
+            return
+        yield Finding(f"HubSpot shows the fields of {kind}", ok=True)
+        for path in dict.fromkeys(used):
+            yield from self._path(kind, home, path, known, types.get(path))
+
+    def _path(
+        self, kind: str, home: HubspotObject, path: str, known: Known, told: ValueType | None
+    ) -> Iterator[Finding]:
+        """Look at one path of a sheet, and at the properties that it is made of."""
+        if path.startswith(f"line_items.{PROPERTIES}"):
+            yield self._property(kind, LINE_ITEMS, path, known, told)
+        elif path.startswith(PROPERTIES):
+            yield self._property(kind, home, path, known, told)
+        else:
+            yield Finding(
+                f"{kind}: {path} exists",
+                ok=path in known,
+                mend="" if path in known else f"correct the sheet of {kind}: HubSpot has no {path}",
             )
-        )
-    for event, name in _wanted(paths):
-        if (event, name) not in active:
-            findings.append(_subscribe(wire, root, key, event, name, fix=fix))
-    return findings or [Finding("every event that the sheets need is subscribed", ok=True)]
+        for name in lines.BEHIND.get(path, ()):
+            yield self._property(kind, LINE_ITEMS, f"line_items.{PROPERTIES}{name}", known, None)
+        own = addresses.OWN.get(path.removeprefix("addresses.")) if path.startswith("addresses.") else None
+        if own is not None:
+            yield self._property(kind, COMPANIES, f"{PROPERTIES}{own}", known, OWN_ADDRESS_TYPES.get(own))
 
+    def _property(
+        self, kind: str, home: HubspotObject, path: str, known: Known, told: ValueType | None
+    ) -> Finding:
+        name = path.rpartition(PROPERTIES)[2]
+        is_reference = name == REFERENCE and home.unique
+        what = f"{kind}: {path} exists" + (" and takes a value once" if is_reference else "")
+        field = known.get(path)
+        if field is not None and is_reference and not field.unique:
+            return Finding(
+                what,
+                ok=False,
+                mend=f"{name} of {home.name} is not unique and cannot become so: archive it, "
+                "then let doctor --fix create it anew",
+            )
+        if field is not None:
+            return Finding(what, ok=True)
+        if not self._fix:
+            mend = f"create the property {name} on {home.name}, or run doctor --fix"
+            return Finding(what, ok=False, mend=mend, fix=path)
+        definition = definitions.property_definition(name, definitions.type_of(name, told), unique=is_reference)
+        try:
+            self._ensure_group(home)
+            body = {**definition, "groupName": GROUP}
+            self._wire.post(f"/crm/v3/properties/{home.path}", body, writes=True)
+        except SyncError as error:
+            return Finding(what, ok=False, mend=error.message, fix=path)
+        return Finding(f"{what} (created)", ok=True)
 
-def _subscribe(wire: Wire, root: str, key: Any, event: str, name: str | None, *, fix: bool) -> Finding:
-    what = f"subscribed to {event}" + (f" of {name}" if name else "")
-    if not fix:
-        return Finding(what, ok=False, mend="subscribe in the app's settings, or run doctor --fix", fix=what)
-    body: Json = {"eventType": event, "active": True, **({"propertyName": name} if name else {})}
-    try:
-        wire.call("POST", f"{root}/subscriptions", json=body, params=key, writes=True)
-    except SyncError as error:
-        return Finding(what, ok=False, mend=error.message, fix=what)
-    return Finding(f"{what} (created)", ok=True)
+    def _ensure_group(self, home: HubspotObject) -> None:
+        """Our properties stand together in a group of their own; every property must be in one."""
+        path = f"/crm/v3/properties/{home.path}/groups"
+        if self._wire.get(f"{path}/{GROUP}") is None:
+            self._wire.post(path, {"name": GROUP, "label": "Sync with the ERP"}, writes=True)
+
+    # -- what hangs on companies and deals
+
+    def _addresses(self, in_use: PropertiesInUse) -> Iterator[Finding]:
+        advice = f'set addresses = "own" in [systems.{self._wire.system}]: each company then has its one address'
+        yield from self._objects.examine(ADDRESSES, ADDRESS_TYPES, advice)
+        place = self._schemas.find(ADDRESSES)
+        if place is None:
+            return
+        known = description.properties_of(self._wire, place, PROPERTIES)
+        for name, type_ in ADDRESS_TYPES.items():
+            yield self._property(ADDRESSES, place, f"{PROPERTIES}{name}", known, type_)
+        for path, label in LABELS.items():
+            if in_use.uses("order", path):
+                yield self._label(place, label)
+
+    def _label(self, place: HubspotObject, label: str) -> Finding:
+        what = f"a deal can be linked to an address as {label!r}"
+        known = self._links.ask(DEALS, place)
+        if label.casefold() in known:
+            return Finding(what, ok=True)
+        if PLAIN not in known or not self._fix:
+            mend = f"create the association label {label} between deals and addresses, or run doctor --fix"
+            return Finding(what, ok=False, mend=mend, fix=label)
+        path = f"/crm/v4/associations/{DEALS.path}/{place.path}/labels"
+        try:
+            self._wire.post(path, definitions.label_definition(label), writes=True)
+        except SyncError as error:
+            return Finding(what, ok=False, mend=f"labels need a Professional edition: {error.message}", fix=label)
+        self._links.ask(DEALS, place)
+        return Finding(f"{what} (created)", ok=True)
+
+    def _shown(self, what: str, ask: Callable[[], Known]) -> Finding:
+        try:
+            ask()
+        except SyncError as error:
+            return Finding(f"HubSpot shows {what}", ok=False, mend=error.mend or error.message)
+        return Finding(f"HubSpot shows {what}", ok=True)

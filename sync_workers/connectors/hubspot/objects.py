@@ -1,20 +1,19 @@
-"""Which HubSpot object each kind lives in, and which of its properties the sheets use.
+"""The HubSpot objects that records live in, and what the engine must know of them.
 
-Native shape: ``{"id", "properties": {...strings...}}``; an order (a deal) has besides
-``associations.companies`` (ids, the primary one first), ``line_items`` (``{"id", "properties"}``) and
-``won``. Source: developers.hubspot.com, "Object APIs"; type ids and association types from
-"Associations API v4", "Association type IDs".
+Native shape: ``{"id", "properties": {...strings...}}``. An order (a deal) has besides
+``associations.companies`` (ids, the primary one first), ``line_items``, ``won``, ``outcome``, ``bill_to`` and
+``ship_to``; a customer (a company) ``addresses`` and ``contacts``; what belongs to an order
+``associations.deals`` and ``associations.companies``. Source: developers.hubspot.com, "Object APIs"; type ids
+from "Understanding the CRM", "Object type IDs".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sync_workers.connectors.contract import Traits, Variant
-from sync_workers.domain.native import plain
-from sync_workers.errors import PermanentError
 
 SEARCH_LAG = timedelta(seconds=60)
 """How late search may be: documented only as "a few moments" (CRM search API, "Limits")."""
@@ -22,80 +21,76 @@ SEARCH_LAG = timedelta(seconds=60)
 BUSY_AFTER = timedelta(seconds=120)
 """Undocumented for HubSpot, so the protocol's value for the unknown."""
 
-ORDER_LINE = "order_line"
+RECHECK = timedelta(minutes=10)
+"""How soon to look again whether somebody has run doctor --fix."""
+
 BATCH = 100  # inputs per batch call (Object APIs, "Batch")
-LINE_PROPERTIES = ("name", "hs_sku", "quantity", "price", "amount", "hs_product_id", "description")
-LINE_TO_DEAL = 20
-DEAL_TO_COMPANY = 341
-DEAL_TO_COMPANY_PRIMARY = 5
-NOTE_TO_DEAL = 214
+CUSTOM = "custom:"
+
+# Pointers: they lead to an order, or to the customer, and nothing of them is kept.
+ORDER_LINE = "order_line"
+CONTACT = "customer_contact"
+CUSTOM_RECORD = "custom_record"
+"""A record of any custom object, as ``<object type id>/<id>``: which object that is only the account knows."""
 
 
 @dataclass(frozen=True)
 class HubspotObject:
-    """One object type: its name in paths and in webhook types."""
+    """One object type. ``path`` is its name in URLs: of a custom object its type id, which never changes.
+
+    ``singular`` is its name in the older webhook types, "" where it has none. ``unique``: it may have
+    properties that take a value once; products may not. ``full_name`` of a custom object.
+    """
 
     name: str
     singular: str
-    unique: bool
-    """Whether the object may have properties with unique values; products may not."""
+    type_id: str
+    unique: bool = True
+    full_name: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.type_id if self.full_name else self.name
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The keys under which a record may list its links to this object; line items also with a space."""
+        return (self.name, self.name.replace("_", " "), self.full_name, self.type_id)
 
 
-COMPANIES = HubspotObject("companies", "company", unique=True)
-PRODUCTS = HubspotObject("products", "product", unique=False)
-DEALS = HubspotObject("deals", "deal", unique=True)
-LINE_ITEMS = HubspotObject("line_items", "line_item", unique=False)
+COMPANIES = HubspotObject("companies", "company", "0-2")
+CONTACTS = HubspotObject("contacts", "contact", "0-1")
+DEALS = HubspotObject("deals", "deal", "0-3")
+PRODUCTS = HubspotObject("products", "product", "0-7", unique=False)
+LINE_ITEMS = HubspotObject("line_items", "line_item", "0-8", unique=False)
+NOTES = HubspotObject("notes", "", "0-46")
+INVOICES = HubspotObject("invoices", "", "0-53")
 
-KINDS: Mapping[str, HubspotObject] = {
+USUAL: Mapping[str, HubspotObject] = {
     "customer": COMPANIES,
     "part": PRODUCTS,
     "stock": PRODUCTS,
     "order": DEALS,
+    "invoice": INVOICES,
     ORDER_LINE: LINE_ITEMS,
 }
-TYPE_IDS = {"0-2": "company", "0-3": "deal", "0-7": "product", "0-8": "line_item"}
+"""Where a kind lives unless its sheet says otherwise."""
+
+NATIVE: Mapping[str, HubspotObject] = {each.name: each for each in (COMPANIES, PRODUCTS, DEALS, INVOICES)}
+"""What ``[object]`` may name besides ``custom:<name>``."""
+
+TYPE_IDS: Mapping[str, str] = {
+    each.singular: each.type_id for each in (COMPANIES, CONTACTS, DEALS, PRODUCTS, LINE_ITEMS)
+}
+"""The objects that the older webhook types name in words."""
+
+ADDRESSES = "addresses"
+"""The custom object with the further addresses of companies."""
 
 
-def object_of(kind: str) -> HubspotObject:
-    try:
-        return KINDS[kind]
-    except KeyError:
-        raise PermanentError(
-            f"HubSpot holds no {kind}",
-            mend=f"take it out of the sheet of {kind}, or choose a kind of {list(KINDS)}",
-        ) from None
-
-
-def traits_of(kind: str) -> Traits:
+def traits_of(kind: str, *, unique: bool) -> Traits:
     """T1 where a unique property can carry our reference; products have hs_sku and the lagging search."""
-    if object_of(kind).unique:
-        return Traits(Variant.T1, busy_after=BUSY_AFTER, batch=BATCH)
-    return Traits(Variant.T3, find_lag=SEARCH_LAG, busy_after=BUSY_AFTER, batch=BATCH)
-
-
-class PropertiesInUse:
-    """The property names to ask for: HubSpot returns a handful of defaults unless asked."""
-
-    def __init__(self, paths: Mapping[str, Sequence[str]]) -> None:
-        self.kinds = tuple(kind for kind in paths if kind in KINDS) or tuple(KINDS)
-        self._of: dict[str, tuple[str, ...]] = {}
-        lines = list(LINE_PROPERTIES)
-        for kind, used in paths.items():
-            names = []
-            for path in map(plain, used):
-                head, _, rest = path.partition(".")
-                if head == "properties" and rest:
-                    names.append(rest)
-                elif head == "line_items" and rest.startswith("properties."):
-                    lines.append(rest.removeprefix("properties."))
-            self._of[kind] = tuple(dict.fromkeys(names))
-        self._of["order"] = tuple(dict.fromkeys([*self._of.get("order", ()), "dealstage", "pipeline"]))
-        self._of[ORDER_LINE] = tuple(dict.fromkeys(lines))
-
-    def of(self, kind: str) -> tuple[str, ...]:
-        return self._of.get(kind, ())
-
-    def kinds_of(self, singular: str) -> tuple[str, ...]:
-        """Return the kinds in use that live in one object, as webhooks name it."""
-        found = tuple(kind for kind in self.kinds if KINDS[kind].singular == singular)
-        return found or ((ORDER_LINE,) if singular == "line_item" else ())
+    notes = kind == "order"
+    if unique:
+        return Traits(Variant.T1, busy_after=BUSY_AFTER, batch=BATCH, notes=notes)
+    return Traits(Variant.T3, find_lag=SEARCH_LAG, busy_after=BUSY_AFTER, batch=BATCH, notes=notes)

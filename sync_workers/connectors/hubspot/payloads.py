@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,10 @@ class EventSchema(_Loose):
     newObjectId = fields.Int(load_default=None, allow_none=True)
     mergedObjectIds = fields.List(fields.Int(), load_default=list)
     associationType = fields.Str(load_default="", allow_none=True)
+    fromObjectTypeId = fields.Str(load_default="", allow_none=True)
+    toObjectTypeId = fields.Str(load_default="", allow_none=True)
+    associationTypeId = fields.Int(load_default=None, allow_none=True)
+    associationRemoved = fields.Bool(load_default=None, allow_none=True)
     fromObjectId = fields.Int(load_default=None, allow_none=True)
     toObjectId = fields.Int(load_default=None, allow_none=True)
 
@@ -108,13 +112,14 @@ def as_properties(properties: Mapping[str, Any]) -> dict[str, str]:
     return {name: as_text(value) for name, value in properties.items()}
 
 
-def linked_ids(record: Mapping[str, Any], target: str) -> tuple[list[str], str | None]:
+def linked_ids(record: Mapping[str, Any], spellings: Iterable[str]) -> tuple[list[str], str | None]:
     """Return the ids linked to a record, primary first, and where its next page of links starts.
 
-    The key is the plural name, for line items also seen with a space.
+    The links stand under one of the object's spellings: its plural name, for line items also seen with a
+    space, for a custom object its full name.
     """
     associations = record.get("associations") or {}
-    group = associations.get(target) or associations.get(target.replace("_", " ")) or {}
+    group: Mapping[str, Any] = next((associations[each] for each in spellings if associations.get(each)), {})
     rows = group.get("results", ())
     ordered = sorted(rows, key=lambda row: "unlabeled" in str(row.get("type", "")))
     after = group.get("paging", {}).get("next", {}).get("after")

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sync_workers.connectors.contract import Notice, Request
-from sync_workers.connectors.hubspot.objects import TYPE_IDS, PropertiesInUse
+from sync_workers.connectors.hubspot.in_use import PropertiesInUse
+from sync_workers.connectors.hubspot.objects import TYPE_IDS
+from sync_workers.connectors.hubspot.pointers import PARTS
 from sync_workers.errors import Refused
 
 WINDOW_MS = 5 * 60 * 1000
@@ -77,7 +79,8 @@ def delivery_key(event: dict[str, Any]) -> str:
         event["propertyName"],
         value,
     )
-    ends = (event["associationType"], event["fromObjectId"], event["toObjectId"])
+    link = ("associationType", "associationTypeId", "associationRemoved", "fromObjectId", "toObjectId")
+    ends = [event[name] for name in link]
     return "/".join(str(part) for part in (*parts, *ends) if part is not None)
 
 
@@ -113,7 +116,7 @@ def notices_of(events: list[dict[str, Any]], in_use: PropertiesInUse, app_id: st
 def _subjects(event: dict[str, Any], in_use: PropertiesInUse) -> list[tuple[str, str, list[str]]]:
     """Return (kind, id, older ids) of the records that an event is about; none for what we do not sync."""
     named, _, what = (event["subscriptionType"] or event["eventType"]).partition(".")
-    singular = TYPE_IDS.get(event["objectTypeId"], "") if named == "object" else named
+    type_id = event["objectTypeId"] if named == "object" else TYPE_IDS.get(named, "")
     if what == "associationChange":
         return _linked(event, in_use)
     if what == "merge":
@@ -122,15 +125,28 @@ def _subjects(event: dict[str, Any], in_use: PropertiesInUse) -> list[tuple[str,
         same_as = [str(each) for each in merged if each is not None and each != winner]
     else:
         winner, same_as = event["objectId"], []
-    if winner is None:
+    if winner is None or not type_id:
         return []
-    return [(kind, str(winner), same_as) for kind in in_use.kinds_of(singular)]
+    return [
+        (kind, record_id, [] if kind in PARTS else same_as)
+        for kind, record_id in in_use.subjects(type_id, str(winner))
+    ]
 
 
 def _linked(event: dict[str, Any], in_use: PropertiesInUse) -> list[tuple[str, str, list[str]]]:
-    """A link changes what a deal shows; a link between other records changes nothing that we sync."""
-    source, _, target = str(event["associationType"]).partition("_TO_")
-    deal = event["fromObjectId"] if source == "DEAL" else event["toObjectId"] if target == "DEAL" else None
-    if deal is None:
-        return []
-    return [(kind, str(deal), []) for kind in in_use.kinds_of("deal")]
+    """A link is news of those records that show it: of a deal its company and lines, of a company its people.
+
+    The older events name the two objects in words, the generic ones by their type ids.
+    """
+    source, _, target = str(event["associationType"]).lower().partition("_to_")
+    types = (
+        event["fromObjectTypeId"] or TYPE_IDS.get(source, ""),
+        event["toObjectTypeId"] or TYPE_IDS.get(target, ""),
+    )
+    ids = (event["fromObjectId"], event["toObjectId"])
+    return [
+        (kind, record_id, [])
+        for at in (0, 1)
+        if ids[at] is not None and types[at] and in_use.shows_links(types[at], types[1 - at])
+        for kind, record_id in in_use.subjects(types[at], str(ids[at]))
+    ]

@@ -92,7 +92,15 @@ class Wire:
                 {"inputs": inputs, "properties": list(properties), "propertiesWithHistory": []},
                 writes=False,
             )
+            self.refuse_partial(document)
             yield from document.get("results", ())
+
+    def refuse_partial(self, document: Json) -> None:
+        """Raise for rows of a batch that were not read: only what is not there may be left out, or it would
+        look as if somebody had removed it."""
+        for error in document.get("errors", ()):
+            if error.get("category") != "OBJECT_NOT_FOUND":
+                raise TransientError(f"{self.system}: a batch was read in part only: {error.get('message')}")
 
     def table(self, reply: Reply, *, writes: bool) -> Json:
         """Return the JSON object of an answer."""

@@ -19,6 +19,7 @@ from sync_workers.connectors.bodies import parse_delivery
 from sync_workers.connectors.budget import within
 from sync_workers.connectors.contract import (
     NO_OBJECTS,
+    NO_TYPES,
     Cursor,
     FieldType,
     Finding,
@@ -30,6 +31,7 @@ from sync_workers.connectors.contract import (
     Request,
     SystemSettings,
     Traits,
+    Types,
     Variant,
 )
 from sync_workers.connectors.http import Http, Reply, Slot
@@ -278,7 +280,9 @@ class PlainConnector:
             for path, each in reply.json["fields"].items()
         }
 
-    def examine(self, paths: Mapping[str, Sequence[str]], *, fix: bool = False) -> list[Finding]:
+    def examine(
+        self, paths: Mapping[str, Sequence[str]], *, fix: bool = False, types: Types = NO_TYPES
+    ) -> list[Finding]:
         try:
             reply = self.http.call("GET", "/_meta", writes=False)
         except SyncError as error:

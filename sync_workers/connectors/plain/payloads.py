@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from sync_workers.connectors.contract import ListChange, Native
 from sync_workers.errors import Malformed
+
+_AS_THEY_ARE = frozenset({str, Decimal, int, float, bool, type(None)})
 
 
 class EventSchema(Schema):
@@ -65,7 +68,7 @@ def path_of(kind: str, external_id: str = "") -> str:
 def as_json(fields: Any) -> Any:
     """Copy fields into their JSON form: a ListChange becomes ``{"$list": ...}``, dates and instants ISO 8601."""
     if isinstance(fields, dict):
-        return {name: as_json(value) for name, value in fields.items()}
+        return {name: value if type(value) in _AS_THEY_ARE else as_json(value) for name, value in fields.items()}
     if isinstance(fields, date):  # an instant is one, too
         return fields.isoformat()
     if isinstance(fields, ListChange):

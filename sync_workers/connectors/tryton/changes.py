@@ -4,6 +4,7 @@ A row's stamp is the START of its transaction, so rows turn up behind a position
 the position therefore stays ``longest_transaction`` behind the database's own clock, and rows younger
 than that come again with the next poll. A line, an address or a move does not stamp its parent, so
 their tables are read too. All rows of one call share a stamp: pages end at (stamp, table, id).
+A row that is news of all records (a price list) has ``telling`` name them, page by page.
 Deletes leave no trace (the sweep over ``ids`` finds them). Source: trytond 8.2,
 ``trytond/model/modelsql.py`` (``create``, ``write``: CURRENT_TIMESTAMP; ``column_last_modified_at``).
 """
@@ -16,8 +17,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sync_workers.connectors.contract import Cursor, Notice, Page
-from sync_workers.connectors.tryton.records import PAGE, Kind, Table
+from sync_workers.connectors.tryton.codec import get
+from sync_workers.connectors.tryton.records import EVERY, PAGE, Kind, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.telling import Telling
 
 LONGEST_TRANSACTION = timedelta(seconds=60)
 """The default. Ours last under a second; imports and closings by people last longer, and what they hide
@@ -39,7 +42,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Changed:
-    """One changed row and the records that it belongs to."""
+    """One changed row and the records that it belongs to; EVERY among them: all of the kind."""
 
     position: Position
     records: tuple[str, ...]
@@ -54,21 +57,30 @@ class Changes:
 
     def after(self, kind: Kind, cursor: Cursor, within: Deadline) -> Page:
         """Return the next changes of ``kind``. See the module for the order and the position."""
+        telling = Telling.read(cursor)
+        start = telling.start if telling else cursor
+        tables = kind.polled(within)
         clock = self._now(within)  # before the rows: what begins after it is stamped later
-        position = _read(cursor)
-        left_out = {str(number) for number in kind.left_out(within)}
+        position = _read(start)
         found: list[Changed] = []
         while True:
-            page, full = self._page(kind.tables, cursor.at, position, within)
+            page, full = self._page(tables, start.at, position, within)
             found += page
             position = page[-1].position if page else position
             # Without the clock the newest stamp seen stands in for it: it is never later.
             now = clock or (position.at if position else None)
             horizon = None if now is None else now - self._longest
             if not full or position is None or horizon is None:
-                return Page(_notices(kind.name, found, left_out), _later(cursor, horizon))
-            if position.at <= horizon:
-                return Page(_notices(kind.name, found, left_out), _written(position), more=True)
+                reached = Page((), _later(start, horizon))
+            elif position.at <= horizon:
+                reached = Page((), _written(position), more=True)
+            else:
+                continue
+            notices = _notices(kind.name, found, _strangers(kind, found, within))
+            # A poll from the very beginning comes past every record anyway.
+            if start.at is None or not any(EVERY in one.records for one in found):
+                return Page(notices, reached.cursor, reached.more)
+            return (telling or Telling(start, reached)).page(kind, notices, within)
 
     def _now(self, within: Deadline) -> datetime | None:
         rows = self._session.search_read(CLOCK, [], ["last_modified_at"], within=within, limit=1)
@@ -84,16 +96,34 @@ class Changes:
         for number, table in enumerate(tables):
             found = self._session.search_read(
                 table.model,
-                _domain(number, start, position),
-                ["id", "last_modified_at", table.parent],
+                [*table.domain, _domain(number, start, position)],
+                ["id", "last_modified_at", *([table.parent] if table.parent else [])],
                 within=within,
                 order=[("last_modified_at", "ASC"), ("id", "ASC")],
                 limit=PAGE,
             )
             full = full or len(found) == PAGE
-            rows += [_changed(number, table, row) for row in found]
+            rows += [
+                Changed(Position(row["last_modified_at"], number, row["id"]), owners(row, table.parent))
+                for row in found
+            ]
         rows.sort(key=lambda row: row.position)
         return rows[:PAGE], full or len(rows) > PAGE
+
+
+def owners(row: Row, parent: str) -> tuple[str, ...]:
+    """Return the ids of the records that a row belongs to, by the way that its table names."""
+    if parent == EVERY:
+        return (EVERY,)
+    return tuple(str(one).rpartition(",")[2] for one in _followed(row, parent.split(".")) if one is not None)
+
+
+def _followed(value: Any, path: Sequence[str]) -> list[Any]:
+    if isinstance(value, list):
+        return [found for item in value for found in _followed(item, path)]
+    if not path:
+        return [get(value, "id") if isinstance(value, dict) else value]
+    return _followed(value.get(path[0]), path[1:]) if isinstance(value, dict) else []
 
 
 def _domain(number: int, start: datetime | None, position: Position | None) -> list[Any]:
@@ -107,10 +137,13 @@ def _domain(number: int, start: datetime | None, position: Position | None) -> l
     return ["OR", [["last_modified_at", ">", position.at]], same]
 
 
-def _changed(number: int, table: Table, row: Row) -> Changed:
-    parent = row[table.parent]
-    owners = parent if isinstance(parent, list) else [] if parent is None else [parent]
-    return Changed(Position(row["last_modified_at"], number, row["id"]), tuple(str(one) for one in owners))
+def _strangers(kind: Kind, found: Sequence[Changed], within: Deadline) -> set[str]:
+    """Return what the rows lead to that is no record of this kind, EVERY among it."""
+    ids = sorted({record for changed in found for record in changed.records} - {EVERY})
+    kept: set[str] = set()
+    for at in range(0, len(ids), PAGE):
+        kept |= kind.members(ids[at : at + PAGE], within)
+    return {EVERY, *ids} - kept
 
 
 def _notices(kind: str, found: Sequence[Changed], left_out: Collection[str]) -> list[Notice]:

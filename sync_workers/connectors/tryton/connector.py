@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from sync_workers.connectors.contract import (
     NO_OBJECTS,
+    NO_TYPES,
     Cursor,
     FieldType,
     Finding,
@@ -23,16 +23,22 @@ from sync_workers.connectors.contract import (
     Request,
     SystemSettings,
     Traits,
+    Types,
 )
 from sync_workers.connectors.http import Slot
 from sync_workers.connectors.tryton.changes import LONGEST_TRANSACTION, Changes
 from sync_workers.connectors.tryton.examination import Examination, describe
+from sync_workers.connectors.tryton.invoices import CreditNotes, Invoices
 from sync_workers.connectors.tryton.lookups import Lookups
-from sync_workers.connectors.tryton.parties import Parties
+from sync_workers.connectors.tryton.merging import Merging
+from sync_workers.connectors.tryton.parties import HOLD_CATEGORY, Parties
+from sync_workers.connectors.tryton.posting import Posting
+from sync_workers.connectors.tryton.prices import Prices, Scope
 from sync_workers.connectors.tryton.products import Products
 from sync_workers.connectors.tryton.records import Kind
 from sync_workers.connectors.tryton.sales import Sales
 from sync_workers.connectors.tryton.session import Deadline, Session
+from sync_workers.connectors.tryton.shipments import Shipments
 from sync_workers.connectors.tryton.steps import Steps
 from sync_workers.connectors.tryton.stock import Stock
 from sync_workers.errors import PermanentError, Refused, SyncError
@@ -63,21 +69,34 @@ class TrytonConnector:
         self._session = Session(settings)
         lookups = Lookups(self._session)
         warehouse = str(options["warehouse"]) if options.get("warehouse") else None
-        sales = Sales(self._session, lookups, warehouse)
-        self._stock = Stock(self._session, lookups, warehouse)
+        hold_category = str(options.get("hold_category") or HOLD_CATEGORY)
+        parties = Parties(self._session, lookups, options.get("not_customers", ()), hold_category)
+        sales = Sales(self._session, lookups, warehouse, hold_category)
+        self._stock = Stock(self._session, lookups, warehouse, options.get("warehouses", ()))
+        prices = Prices(self._session, lookups, Scope.read(self.system, options.get("prices")))
+        post_shipped = options.get("invoice_on_shipment") is True
+        invoices = Invoices(self._session, post_shipped=post_shipped)
         kinds: tuple[Kind, ...] = (
-            Parties(self._session, lookups, options.get("not_customers", ())),
-            Products(self._session, lookups),
+            parties,
+            Products(self._session, lookups, prices),
             self._stock,
             sales,
+            Shipments(self._session),
+            invoices,
+            CreditNotes(self._session, post_shipped=post_shipped),
         )
         self._kinds = {kind.name: kind for kind in kinds}
-        self._steps = Steps(sales, options.get("accept_warnings", ()))
+        accepted = options.get("accept_warnings", ())
+        self._steps = {
+            "order": Steps(sales, accepted).take,
+            "customer": Merging(parties).take,
+            "invoice": Posting(invoices, accepted).take,
+        }
         longest = options.get("longest_transaction_s")
         self._changes = Changes(
             self._session, timedelta(seconds=float(longest)) if longest is not None else LONGEST_TRANSACTION
         )
-        self._examination = Examination(self._session, lookups, warehouse)
+        self._examination = Examination(self._session, lookups, warehouse, self._stock.names, hold_category)
 
     def parent_of(self, kind: str, external_id: str) -> tuple[str, str] | None:
         raise PermanentError(f"{self.system}: {kind} is no part of another kind")
@@ -126,9 +145,9 @@ class TrytonConnector:
         self._session.login(within)  # before anything is sent: a renewed login is never part of a write
         if not write.action:
             return kind.write(write, within)
-        if write.kind != "order":
+        if write.kind not in self._steps:
             raise PermanentError(f"{write.kind}: has no step {write.action!r} in Tryton")
-        return self._steps.take(write, within)
+        return self._steps[write.kind](write, within)
 
     def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
         """Write one by one: a call with several records is one transaction: a bad item would fail all."""
@@ -146,20 +165,16 @@ class TrytonConnector:
 
     def ids(self, kind: str, after: str = "") -> list[str]:
         """Return the next thousand ids, in numeric order."""
-        within, asked = Deadline(POLL_BUDGET_S), self._kind(kind)
-        domain: list[Any] = [["id", ">", int(after)]] if after else []
-        if left_out := asked.left_out(within):
-            domain.append(["id", "not in", sorted(left_out)])
-        found = self._session.call(
-            f"model.{asked.model}.search", domain, 0, IDS, [["id", "ASC"]], within=within
-        )
+        found = self._kind(kind).ids_after(int(after or 0), IDS, Deadline(POLL_BUDGET_S))
         return [str(number) for number in found]
 
     def describe(self, kind: str) -> dict[str, FieldType]:
         """Return the fields as the server has them now, asked anew each time."""
         return describe(self._session, self._kind(kind), Deadline(POLL_BUDGET_S))
 
-    def examine(self, paths: Mapping[str, Sequence[str]], *, fix: bool = False) -> list[Finding]:
+    def examine(
+        self, paths: Mapping[str, Sequence[str]], *, fix: bool = False, types: Types = NO_TYPES
+    ) -> list[Finding]:
         """Check server, login, company, modules, rights and fields; nothing that ``fix`` could create."""
         return self._examination.run({self._kind(kind): used for kind, used in paths.items()})
 

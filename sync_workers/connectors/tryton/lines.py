@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from sync_workers.connectors.contract import Fields, ListChange
+from sync_workers.connectors.contract import Fields, FieldType, ListChange
+from sync_workers.connectors.tryton import progress
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.lookups import Lookups, Part
 from sync_workers.connectors.tryton.records import Place, list_operations
@@ -33,8 +34,11 @@ ASKED = (
     "lines.description",
     "lines.sequence",
     "lines.amount",
-    "lines.moves_progress",
-    "lines.taxes",
+    "lines.taxes.name",
+    "lines.taxes.type",
+    "lines.taxes.rate",
+    "lines.taxes.childs.type",
+    "lines.taxes.childs.rate",
     "lines._timestamp",
 )
 _PLAIN = ("note", "description", "sequence")
@@ -42,8 +46,10 @@ PLACES = {
     **{f"lines.{path}": Place("sale.line", path) for path in (*_PLAIN, "quantity", "unit_price", "amount")},
     "lines.product.code": Place("sale.line", "product"),
     "lines.unit.symbol": Place("sale.line", "unit"),
-    "lines.shipped": Place("sale.line", "moves_progress"),
+    "lines.tax_code": Place("sale.line", "taxes"),
+    "lines.tier_price": Place("product.product", "sale_price_uom"),
 }
+DERIVED = {"lines.tax_rate": FieldType("numeric", read_only=True)}
 
 
 def shaped(rows: list[Row]) -> list[Fields]:
@@ -58,8 +64,13 @@ class Lines:
         self.session = session
         self.lookups = lookups
 
-    def operations(self, row: Row, header: Row, change: ListChange, within: Deadline) -> list[list[Any]]:
-        """Return the nested operations; ``row`` is the sale as it is, ``header`` as it will be."""
+    def operations(
+        self, row: Row, header: Row, change: ListChange, within: Deadline, *, taxed_anew: bool = False
+    ) -> list[list[Any]]:
+        """Return the nested operations; ``row`` is the sale as it is, ``header`` as it will be.
+
+        ``taxed_anew``: the order goes to another customer, whose tax rule counts for the lines that stay.
+        """
         present = {int(line["id"]): line for line in row.get("lines") or []}
         added = [(key, flatten(fields)) for key, fields in change.add]
         changed = [(item, flatten(fields), _present(present, item)) for item, fields in change.change]
@@ -77,7 +88,20 @@ class Lines:
             ),
             remove=change.remove,
         )
+        made += self._taxed_anew(header, present, change, within) if taxed_anew else ListChange()
         return list_operations(made, dict, set(present), f"order {row.get('id', 'new')}: lines")
+
+    def _taxed_anew(
+        self, header: Row, present: Mapping[int, Row], change: ListChange, within: Deadline
+    ) -> ListChange:
+        chosen = {item for item, fields in change.change if get(fields, "product", "code")} | set(change.remove)
+        kept = [line for line in present.values() if line.get("product") and str(line["id"]) not in chosen]
+        return ListChange(change=tuple(
+            (str(line["id"]), {"taxes": _taxes(line, self._form(
+                header, line, {"product": line["product"]["id"], "unit": get(line, "unit", "id")}, within
+            ))})
+            for line in kept
+        ))  # fmt: skip
 
     def _values(
         self,
@@ -116,6 +140,22 @@ class Lines:
 
     def _completed(self, header: Row, line: Row | None, values: Row, within: Deadline) -> Row:
         """Add what the server's form fills in when a product is chosen."""
+        answered = self._form(header, line, values, within)
+        made = values | {"taxes": _taxes(line, answered)}
+        if made.get("unit") is None:
+            made["unit"] = answered.get("unit")
+        if made.get("unit_price") is None and line is None:
+            if answered.get("unit_price") is None:
+                raise PermanentError(
+                    "order: a line has no price and Tryton knows none for the part",
+                    field="lines.unit_price",
+                    mend="give the part a price there, then requeue",
+                )
+            made["unit_price"] = _price(answered["unit_price"])
+        return made
+
+    def _form(self, header: Row, line: Row | None, values: Row, within: Deadline) -> Row:
+        """Ask the server's form what follows from the product of a line."""
         start = {
             "type": "line",
             "sale": -1,
@@ -128,21 +168,15 @@ class Lines:
                 for name in ("party", "invoice_party", "currency", "company", "price_list", "sale_date")
             },
         }
-        answered = self.session.call("model.sale.line.on_change", start, ["product"], within=within)
-        taxes = [int(one[1]["id"]) for one in (answered.get("taxes") or {}).get("add", [])]
-        old = [] if line is None else [["remove", line.get("taxes") or []]]
-        made = values | {"taxes": [*old, ["add", taxes]]}
-        if made.get("unit") is None:
-            made["unit"] = answered.get("unit")
-        if made.get("unit_price") is None and line is None:
-            if answered.get("unit_price") is None:
-                raise PermanentError(
-                    "order: a line has no price and Tryton knows none for the part",
-                    field="lines.unit_price",
-                    mend="give the part a price there, then requeue",
-                )
-            made["unit_price"] = _price(answered["unit_price"])
-        return made
+        answered: Row = self.session.call("model.sale.line.on_change", start, ["product"], within=within)
+        return answered
+
+
+def _taxes(line: Row | None, answered: Row) -> list[list[Any]]:
+    """Return the operations that leave a line with the taxes that the form answered."""
+    taxes = [int(one[1]["id"]) for one in (answered.get("taxes") or {}).get("add", [])]
+    old = [] if line is None else [["remove", [tax["id"] for tax in line.get("taxes") or []]]]
+    return [*old, ["add", taxes]]
 
 
 def _line(row: Row) -> Fields:
@@ -156,8 +190,17 @@ def _line(row: Row) -> Fields:
         "description": row["description"],
         "sequence": None if row["sequence"] is None else Decimal(row["sequence"]),
         "amount": row.get("amount"),
-        "shipped": row.get("moves_progress"),
+        "tax_code": ", ".join(tax["name"] for tax in row["taxes"]) or None,
+        "tax_rate": _tax_rate(row["taxes"]),
+        "tier_price": row.get("tier_price"),
+        **progress.of_line(row),
     }
+
+
+def _tax_rate(taxes: list[Row]) -> Decimal:
+    """Return the sum of the percentages; a group of taxes (a state's and a county's) counts by its members."""
+    members = [one for tax in taxes for one in ([tax] if tax["type"] != "none" else tax["childs"])]
+    return sum((one["rate"] for one in members if one["type"] == "percentage"), Decimal(0))
 
 
 def _present(present: Mapping[int, Row], item: str) -> Row | None:

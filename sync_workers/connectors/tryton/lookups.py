@@ -34,6 +34,7 @@ class Lookups:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
+        self._rounding: tuple[float, str] | None = None
         self._kept: dict[tuple[str, tuple[str, ...]], tuple[float, dict[str, list[int]]]] = {}
 
     def named(self, model: str, name: Any, path: str, within: Deadline) -> int | None:
@@ -53,6 +54,51 @@ class Lookups:
                 mend="add it there, then requeue" if not ids else "rename all but one there, then requeue",
             )
         return ids[0]
+
+    def currency(self, code: Any, within: Deadline) -> int | None:
+        """Return the id of a currency; one without a rate is refused before the server trips over it."""
+        if code is None or code == "":
+            return None
+        rows = self._session.search_read(
+            "currency.currency", [["code", "=", str(code)]], ["active", "rate"], within=within
+        )
+        live = [row for row in rows if row["active"]]
+        if len(live) != 1:
+            raise PermanentError(
+                f"Tryton has no currency {code!r}" if not live else f"{len(live)} currencies are called {code!r}",
+                field="currency.code",
+                mend=f"add the currency {code} and its rate there, then requeue",
+            )
+        if not live[0]["rate"] and live[0]["id"] != self.company_currency(within)["id"]:
+            raise PermanentError(
+                f"Tryton has no exchange rate for the currency {code!r}",
+                field="currency.code",
+                mend=f"add a rate of {code} that is valid today there, then requeue",
+            )
+        return int(live[0]["id"])
+
+    def company_currency(self, within: Deadline) -> Row:
+        """Return the currency of the company that we work in, with its code, digits and today's rate."""
+        company = self._session.login(within).context["company"]
+        fields = [f"currency.{name}" for name in ("code", "digits", "rounding", "rate")]
+        rows = self._session.search_read("company.company", [["id", "=", company]], fields, within=within)
+        currency: Row = rows[0]["currency"]
+        return currency
+
+    def tax_rounding(self, within: Deadline) -> str:
+        """Return ``line`` or ``document``: at what level the company rounds taxes. Kept like the small tables."""
+        with self._lock:
+            kept = self._rounding
+        if kept is not None and time.monotonic() - kept[0] < KEPT_S:
+            return kept[1]
+        rows = self._session.call("model.account.configuration.read", [1], ["tax_rounding"], within=within)
+        with self._lock:
+            self._rounding = (time.monotonic(), str(rows[0]["tax_rounding"]))
+            return self._rounding[1]
+
+    def country(self, code: Any, within: Deadline) -> int | None:
+        """Return the id of a country by its two letters."""
+        return self.coded("country.country", "code", code, "addresses.country.code", within)
 
     def parts(self, codes: Iterable[str], within: Deadline) -> dict[str, Part]:
         """Return the salable product of each part number; PermanentError names the first that has none."""

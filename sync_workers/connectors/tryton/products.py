@@ -7,16 +7,19 @@ database keeps unique among active products (trytond modules ``product`` 8.2, ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sync_workers.connectors.contract import Fields, Native, NativeWrite, Traits, Variant
+from sync_workers.connectors.contract import Fields, Finding, Native, NativeWrite, Traits, Variant
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.errors import BusinessError
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.parties import BUSY_AFTER
-from sync_workers.connectors.tryton.records import Kind, Place, Table, version_of
+from sync_workers.connectors.tryton.prices import PLACES as PRICE_PLACES
+from sync_workers.connectors.tryton.prices import Prices
+from sync_workers.connectors.tryton.records import Kind, Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import version_of, version_showing
 from sync_workers.errors import Exists, PermanentError
 
 _OWN = {"code": "suffix_code", "description": "description", "active": "active"}
@@ -47,7 +50,7 @@ class Products(Kind):
         "last_modified_at",
     )
     tables = (Table("product.product"), Table("product.template", "products"))
-    places = {
+    places: Mapping[str, Place] = {
         "code": Place("product.product", "code"),
         "description": Place("product.product", "description"),
         "active": Place("product.product", "active"),
@@ -61,9 +64,25 @@ class Products(Kind):
     }
     searched = {"id": "id", "code": "code", "name": "name"}
 
-    def __init__(self, session: Session, lookups: Lookups) -> None:
+    def __init__(self, session: Session, lookups: Lookups, prices: Prices) -> None:
         super().__init__(session)
         self.lookups = lookups
+        self._prices = prices
+        if prices.scope.lists:
+            self.places = {**self.places, **PRICE_PLACES}
+
+    def polled(self, within: Deadline) -> Sequence[Table]:
+        return [*self.tables, *self._prices.tables(within)]
+
+    def findings(self, within: Deadline) -> list[Finding]:
+        return self._prices.findings(within)
+
+    def natives(self, rows: Sequence[Row], within: Deadline) -> list[Native]:
+        """Shape rows, with the prices in scope asked for all of them at once."""
+        if not self._prices.scope.lists:
+            return super().natives(rows, within)
+        prices = self._prices.of(rows, within)
+        return [self.native(row | {"prices": prices[row["id"]]}) for row in rows]
 
     def native(self, row: Row) -> Native:
         fields: Fields = {
@@ -79,10 +98,13 @@ class Products(Kind):
             "active": row["active"],
             "replaced_by": {"code": get(row, "replaced_by", "code")},
         }
+        stamps = self.stamps(row)
+        if "prices" in row:
+            fields["prices"] = row["prices"]
         return Native(
             id=str(row["id"]),
             fields=fields,
-            version=version_of(self.stamps(row)),
+            version=version_showing(stamps, row["prices"]) if "prices" in row else version_of(stamps),
             archived=self.archived_only(row),
             changed_at=row["last_modified_at"],
         )

@@ -11,33 +11,46 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from zlib import crc32
 
-from sync_workers.connectors.contract import Fields, ListChange, Native, NativeWrite, Traits
+from sync_workers.connectors.contract import Fields, Finding, ListChange, Native, NativeWrite, Traits
 from sync_workers.connectors.tryton.codec import flatten
 from sync_workers.connectors.tryton.errors import stale, unsure_read_back
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import stamps_in
+from sync_workers.connectors.tryton.versions import version_of as version_of
 from sync_workers.errors import PermanentError, SyncError, Unsure
 
 PAGE = (
     500  # rows per call: an order with its lines stays below the body cap, and a call below a second or two
 )
+EVERY = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A model whose rows tell that a record changed; ``parent`` leads from a row to the record's id."""
+    """A model whose rows tell that a record changed; ``parent`` leads from a row to the record's id.
+
+    ``parent`` may be dotted, lead to several, or be a reference (``"stock.shipment.out,5"``); with EVERY a row
+    is news of all records. ``domain`` says which rows count. ``needs``: a field of the record that comes with the
+    table's module, where that may be missing.
+    """
 
     model: str
     parent: str = "id"
+    domain: tuple[Any, ...] = ()
+    needs: str = "id"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a native path lives on the server: for ``describe`` and for what can be read at all."""
+    """Where a native path lives on the server: for ``describe`` and for what can be read at all.
+
+    ``words``: what the path shows instead of the server's own choices.
+    """
 
     model: str
     field: str
+    words: tuple[str, ...] = ()
 
 
 class Kind(ABC):
@@ -48,7 +61,7 @@ class Kind(ABC):
     traits: ClassVar[Traits]
     asked: ClassVar[tuple[str, ...]]
     tables: ClassVar[tuple[Table, ...]]
-    places: ClassVar[Mapping[str, Place]]
+    places: Mapping[str, Place]
     searched: ClassVar[Mapping[str, str]]  # native path -> the field to search
     children: ClassVar[Mapping[str, str]] = {}  # nested list -> its model; part of the version
 
@@ -75,6 +88,28 @@ class Kind(ABC):
     def left_out(self, within: Deadline) -> frozenset[int]:
         """Return the ids of rows that are no records of this kind, though they live in its table."""
         return frozenset()
+
+    def polled(self, within: Deadline) -> Sequence[Table]:
+        """Return the tables whose rows are news of this kind, those that the server has."""
+        return [table for table in self.tables if self._has(self.model, [table.needs], within)]
+
+    def findings(self, within: Deadline) -> list[Finding]:
+        """Return what the doctor must know of this kind beside modules, rights and fields."""
+        return []
+
+    def ids_after(self, after: int, limit: int, within: Deadline) -> list[int]:
+        """Return the next ids of this kind in numeric order; none when there are no more."""
+        domain: list[Any] = [["id", ">", after]]
+        if left_out := self.left_out(within):
+            domain.append(["id", "not in", sorted(left_out)])
+        found = self.session.call(
+            f"model.{self.model}.search", domain, 0, limit, [["id", "ASC"]], within=within
+        )
+        return [int(number) for number in found]
+
+    def members(self, ids: Sequence[str], within: Deadline) -> set[str]:
+        """Return which of these ids of the table are records of this kind."""
+        return set(ids) - {str(number) for number in self.left_out(within)}
 
     def rows(self, domain: Sequence[Any], within: Deadline, limit: int | None = None) -> list[Row]:
         """Return raw rows with all that this kind asks for, by id."""
@@ -164,7 +199,7 @@ class Kind(ABC):
                 mend="it was deleted there: recreate or unlink it",
             )
         stamps = self.stamps(rows[0])
-        if write.version is not None and version_of(stamps) != write.version:
+        if write.version is not None and version_of(stamps) != stamps_in(write.version):
             raise stale(f"{self.name} {write.id}")
         return rows[0], stamps
 
@@ -192,36 +227,23 @@ class Kind(ABC):
         return len(parts) == 1 or self._has(field["relation"], parts[1:], within)
 
 
-def version_of(stamps: Mapping[str, str]) -> str:
-    """Return one text that differs when the record or an item of it was changed, added or deleted."""
-    newest = max(stamps.values(), key=float)
-    return f"{newest}-{crc32(repr(sorted(stamps.items())).encode()):08x}"
-
-
 def list_operations(
-    change: ListChange,
-    values: Callable[[Fields], Row],
-    known: set[int],
-    what: str,
-    *,
-    switch_off: bool = False,
+    change: ListChange, values: Callable[[Fields], Row], known: set[int], what: str
 ) -> list[list[Any]]:
-    """Return Tryton's nested operations for ``change``. An id that is not ``known`` is refused by name.
-
-    ``switch_off``: a removed item may hang on documents, so it is deactivated instead of deleted.
-    """
+    """Return Tryton's nested operations for ``change``. An id that is not ``known`` is refused by name."""
     operations: list[list[Any]] = []
     for item, fields in change.change:
-        operations.append(["write", [_item(item, known, what)], values(fields)])
-    gone = [_item(item, known, what) for item in change.remove]
+        operations.append(["write", [item_id(item, known, what)], values(fields)])
+    gone = [item_id(item, known, what) for item in change.remove]
     if gone:
-        operations.append(["write", gone, {"active": False}] if switch_off else ["delete", gone])
+        operations.append(["delete", gone])
     if change.add:
         operations.append(["create", [values(fields) for _, fields in change.add]])
     return operations
 
 
-def _item(item: str, known: set[int], what: str) -> int:
+def item_id(item: str, known: set[int], what: str) -> int:
+    """Return the number of an item. PermanentError for one that the record has not."""
     if not item.isdecimal() or int(item) not in known:
         raise PermanentError(
             f"{what}: Tryton has no item {item} there", mend="it was deleted there; plan again"

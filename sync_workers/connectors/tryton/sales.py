@@ -1,7 +1,7 @@
 """Orders: ``sale.sale`` with its lines.
 
-A sale is created as a draft in one nested call; what a person would get by choosing the customer
-(addresses, terms, price list, methods) is asked from the server's own ``on_change``. Our reference is
+A sale is created as a draft in one nested call, with what a person would get by choosing the customer
+(``forms``). Our reference is
 ``reference``, which is not unique: variant T2, and ``find`` has no lag (one database, committed before
 the answer). Source: trytond modules ``sale`` 8.2, ``sale.py`` (``on_change_party``, states of the fields).
 """
@@ -13,12 +13,17 @@ from datetime import timedelta
 from typing import Any
 
 from sync_workers.connectors.contract import Fields, ListChange, Native, NativeWrite, Traits, Variant
+from sync_workers.connectors.tryton import destinations, holds, progress, tiers
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.errors import stale
+from sync_workers.connectors.tryton.forms import Form
+from sync_workers.connectors.tryton.holds import Holds
 from sync_workers.connectors.tryton.lines import ASKED, PLACES, Lines, shaped
 from sync_workers.connectors.tryton.lookups import Lookups
-from sync_workers.connectors.tryton.records import Kind, Place, Table, version_of
+from sync_workers.connectors.tryton.parties import HOLD_CATEGORY
+from sync_workers.connectors.tryton.records import Kind, Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
+from sync_workers.connectors.tryton.versions import version_showing
 from sync_workers.errors import Exists, PermanentError
 
 BUSY_AFTER = timedelta(seconds=120)
@@ -31,20 +36,18 @@ _PLAIN = {
     "shipping_date": "shipping_date",
     "sale_date": "sale_date",
 }
-_IDS = {"party": "party", "invoice_address": "invoice_address", "shipment_address": "shipment_address"}
 _SHOWN = (
     "number",
-    "state",
     "total_amount",
     "untaxed_amount",
     "tax_amount",
     "invoice_state",
     "shipment_state",
 )
-_ALWAYS_OPEN = frozenset({"reference", "comment", "shipping_date"})
-"""What stays writable after the quote; all else is read only unless the sale is a draft (module ``sale``
-8.2, ``sale.py``: the fields' ``states``)."""
-_DEFAULTS = ("company", "currency", "warehouse", "payment_term", "invoice_method", "shipment_method")
+_OPEN_UNTIL_PROCESSED = frozenset({"reference", "comment", "shipping_date"})
+_ALWAYS_OPEN = frozenset({"reference", "comment"})
+"""What stays writable after the quote, and for ever; all else is read only unless the sale is a draft (module
+``sale`` 8.2, ``sale.py``: the fields' ``states``, which the server holds remote calls to)."""
 
 
 class Sales(Kind):
@@ -57,76 +60,90 @@ class Sales(Kind):
     traits = Traits(variant=Variant.T2, busy_after=BUSY_AFTER, preconditions=True, serial=("confirm",))
     asked = (
         *_PLAIN,
-        *_IDS,
         *_SHOWN,
+        "party",
+        "state",
         "_timestamp",
         "last_modified_at",
-        "shipment_method",
-        "invoice_party",
         "currency.code",
         "payment_term.name",
         "price_list.name",
         "warehouse.code",
-        *ASKED,
         "company",
+        "invoice_method",
+        *holds.ASKED,
+        *destinations.ASKED,
+        *ASKED,
+        *progress.ASKED,
     )
-    tables = (Table("sale.sale"), Table("sale.line", "sale"))
+    # What leaves is told by the moves alone, a second invoice's number and payment by the invoice.
+    tables = (
+        Table("sale.sale"),
+        Table("sale.line", "sale"),
+        Table("stock.move", "sale"),
+        Table("account.invoice", "sales"),
+    )
     children = {"lines": "sale.line"}
     places = {
-        **{path: Place("sale.sale", path) for path in (*_PLAIN, *_IDS, *_SHOWN, "lines")},
+        **{path: Place("sale.sale", path) for path in (*_PLAIN, *_SHOWN, "party", "state", "lines")},
         "currency.code": Place("sale.sale", "currency"),
         "payment_term": Place("sale.sale", "payment_term"),
         "price_list": Place("sale.sale", "price_list"),
         "warehouse.code": Place("sale.sale", "warehouse"),
+        "tax_rounding": Place("account.configuration", "tax_rounding"),
+        **destinations.PLACES,
+        **progress.PLACES,
         **PLACES,
     }
     searched = {"id": "id", "reference": "reference", "number": "number", "party": "party"}
 
-    def __init__(self, session: Session, lookups: Lookups, warehouse: str | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        lookups: Lookups,
+        warehouse: str | None,
+        hold_category: str = HOLD_CATEGORY,
+    ) -> None:
         super().__init__(session)
         self.lookups = lookups
         self.lines = Lines(session, lookups)
-        self._warehouse = warehouse
+        self.holds = Holds(session, lookups, hold_category)
+        self._form = Form(session, lookups, warehouse)
 
     def natives(self, rows: Sequence[Row], within: Deadline) -> list[Native]:
-        """Shape rows; for quotations, ask once for all what credit their customers have left."""
-        waiting = {int(row["invoice_party"] or row["party"]) for row in rows if row["state"] == "quotation"}
-        credit = self.credit(waiting, within) if waiting else {}
-        for row in rows:
-            if row["state"] == "quotation":
-                row["hold_reason"] = hold_reason(row, credit)
+        """Shape rows; what needs further calls (holds, tier prices) is asked once for all of them."""
+        if rows:
+            rounding = self.lookups.tax_rounding(within)
+            self.holds.fill(rows, within)
+            tiers.fill(self.session, rows, within)
+            for row in rows:
+                row["tax_rounding"] = rounding
         return [self.native(row) for row in rows]
 
     def native(self, row: Row) -> Native:
         fields: Fields = {
             "id": str(row["id"]),
             **{path: row.get(path) for path in (*_PLAIN, *_SHOWN)},
-            **{path: str(row[path]) if row.get(path) else None for path in _IDS},
+            "party": str(row["party"]) if row.get("party") else None,
+            "state": progress.state(row),
+            "open": progress.is_open(row),
+            **destinations.shaped(row, self.session.system),
             "currency": {"code": get(row, "currency", "code")},
             "payment_term": get(row, "payment_term", "name"),
             "price_list": get(row, "price_list", "name"),
             "warehouse": {"code": get(row, "warehouse", "code")},
-            "hold_reason": row.get("hold_reason"),
+            "hold": row.get("hold") or dict(holds.NOT_HELD),
+            "tax_rounding": row.get("tax_rounding"),
+            "shipments": progress.shipments(row),
+            "invoices": progress.invoices(row),
             "lines": shaped(row.get("lines") or []),
         }
         return Native(
             id=str(row["id"]),
             fields=fields,
-            version=version_of(self.stamps(row)),
+            version=version_showing(self.stamps(row), fields),
             changed_at=row["last_modified_at"],
         )
-
-    def credit(self, parties: set[int], within: Deadline) -> dict[int, Row]:
-        """Return limit and open balance of customers that have a limit; nothing without that module."""
-        if "credit_limit_amount" not in self.session.fields("party.party", within):
-            return {}
-        rows = self.session.search_read(
-            "party.party",
-            [["id", "in", sorted(parties)]],
-            ["name", "credit_limit_amount", "credit_amount"],
-            within=within,
-        )
-        return {row["id"]: row for row in rows if row["credit_limit_amount"] is not None}
 
     def create(self, write: NativeWrite, within: Deadline) -> int:
         changes = flatten(write.fields)
@@ -141,7 +158,7 @@ class Sales(Kind):
                     f"order: Tryton already has the reference {write.reference!r}",
                     external_id=str(twins[0]["id"]) if len(twins) == 1 else None,
                 )
-        header = self._header(changes, within)
+        header = self._form.header(_party(changes.get("party")), within)
         values = header | self.update_values(header, changes, within)
         created = self.session.call("model.sale.sale.create", [values], within=within, writes=True)
         return int(created[0])
@@ -149,7 +166,8 @@ class Sales(Kind):
     def _update(self, write: NativeWrite, within: Deadline) -> int:
         row, stamps = self.present(write, within)
         changes = flatten(write.fields)
-        locked = sorted(set(changes) - _ALWAYS_OPEN)
+        is_processed = row["state"] not in ("draft", "quotation", "confirmed")
+        locked = sorted(set(changes) - (_ALWAYS_OPEN if is_processed else _OPEN_UNTIL_PROCESSED))
         if locked and row["state"] == "quotation":
             row, stamps = self._reopen(row, stamps, within)
         elif locked and row["state"] != "draft":
@@ -179,69 +197,45 @@ class Sales(Kind):
 
     def update_values(self, row: Row, changes: Mapping[str, Any], within: Deadline) -> Row:
         values: Row = {}
+        is_handed_over = "party" in changes and bool(row.get("id"))  # of a new order the header says it all
+        if is_handed_over:
+            values |= self._form.of_customer(_party(changes["party"]), within)
+        keys = {path: changes[path] for path in destinations.PATHS if path in changes}
+        if keys:
+            party = _party(changes["party"]) if "party" in changes else int(row["party"])
+            values |= destinations.ids_by_key(self.session, party, keys, within)
         for path, value in changes.items():
             if path in _PLAIN:
                 values[_PLAIN[path]] = value
-            elif path in _IDS:
-                values[_IDS[path]] = _number(path, value)
+            elif path == "party":
+                values["party"] = _party(value)
             elif path == "currency.code":
-                values["currency"] = self.lookups.coded("currency.currency", "code", value, path, within)
+                values["currency"] = self.lookups.currency(value, within)
             elif path == "payment_term":
-                values["payment_term"] = self.lookups.named(
-                    "account.invoice.payment_term", value, path, within
-                )
+                model = "account.invoice.payment_term"
+                values["payment_term"] = self.lookups.named(model, value, path, within)
             elif path == "price_list":
                 values["price_list"] = self.lookups.named("product.price_list", value, path, within)
             elif path == "warehouse.code":
                 values["warehouse"] = self.lookups.warehouse(value, within)["id"] if value else None
-            elif path == "lines" and isinstance(value, ListChange):
-                pass  # after the header: prices and taxes depend on customer, currency and price list
-            else:
+            elif path not in keys and not (path == "lines" and isinstance(value, ListChange)):
                 raise PermanentError(
                     f"order: Tryton has no field {path!r} to write",
                     field=path,
                     mend="remove it from the sheet",
                 )
-        lines = changes.get("lines")
-        if isinstance(lines, ListChange):
-            values["lines"] = self.lines.operations(row, row | values, lines, within)
-        return values
-
-    def _header(self, changes: Mapping[str, Any], within: Deadline) -> Row:
-        """Return what a person gets in the form by choosing the customer, before our own fields."""
-        party = _number("party", changes.get("party"))
-        if party is None:
-            raise PermanentError(
-                "order: it names no customer", field="party", mend="map the customer in the sheet"
-            )
-        defaults = self.session.call("model.sale.sale.default_get", list(_DEFAULTS), True, within=within)
-        start = {name: defaults.get(name) for name in _DEFAULTS} | {"party": party}
-        start["company"] = self.session.login(within).context["company"]
-        if not start["warehouse"] or self._warehouse:
-            start["warehouse"] = self.lookups.warehouse(self._warehouse, within)["id"]
-        answered = self.session.call("model.sale.sale.on_change", start, ["party"], within=within)
-        header = start | {name: value for name, value in answered.items() if not name.endswith(".")}
-        return {name: value for name, value in header.items() if value is not None}
+        # After the header: prices and taxes depend on customer, currency and price list.
+        lines = changes.get("lines", ListChange())
+        made = self.lines.operations(row, row | values, lines, within, taxed_anew=is_handed_over)
+        return values | ({"lines": made} if made else {})
 
 
-def hold_reason(row: Row, credit: Mapping[int, Row]) -> str | None:
-    """Return ``credit_hold`` when confirming this quotation would exceed its customer's limit.
-
-    The rule is the server's own: untaxed amount plus open balance beyond the limit, for sales that ship
-    on order (module sale_credit_limit 8.2, ``must_check_credit_limit``). Another currency than the
-    company's is compared as it stands.
-    """
-    limited = credit.get(int(row["invoice_party"] or row["party"]))
-    if limited is None or row["shipment_method"] != "order" or row["untaxed_amount"] <= 0:
-        return None
-    excess = limited["credit_amount"] + row["untaxed_amount"] - limited["credit_limit_amount"]
-    return "credit_hold" if excess > 0 else None
-
-
-def _number(path: str, value: Any) -> int | None:
-    if value is None or value == "":
-        return None
-    text = str(value)
+def _party(value: Any) -> int:
+    text = str(value or "")
+    if not text:
+        raise PermanentError(
+            "order: it names no customer", field="party", mend="map the customer in the sheet"
+        )
     if not text.isdecimal():
-        raise PermanentError(f"order: {value!r} is no id of a record in Tryton", field=path)
+        raise PermanentError(f"order: {value!r} is no id of a record in Tryton", field="party")
     return int(text)

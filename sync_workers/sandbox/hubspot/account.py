@@ -98,19 +98,21 @@ class Account:
                 if key.startswith("api ") and not key.startswith("api unchanged")
             )
 
-    def subscribe(self, event_type: str, *property_names: str) -> None:
-        """Add active subscriptions, one per property for a propertyChange; switch on those that exist."""
+    def subscribe(self, event_type: str, *property_names: str, object_type: str = "") -> None:
+        """Add active subscriptions, one per property for a propertyChange; switch on those that exist.
+
+        ``object_type`` goes with the generic events (``object.creation``); here, as in the settings of a
+        private app, it may be a custom object.
+        """
         with self.lock:
+            type_id = self.types.named(object_type).type_id if object_type else None
             for name in property_names or (None,):
-                found = [
-                    each
-                    for each in self.subscriptions.by_id.values()
-                    if (each.event_type, each.property_name) == (event_type, name)
-                ]
+                wanted = (event_type, name, type_id)
+                found = [each for each in self.subscriptions.by_id.values() if each.subject == wanted]
                 if found:
                     found[0].active = True
                 else:
-                    self.subscriptions.add(event_type, name, active=True)
+                    self.subscriptions.add(event_type, name, active=True, object_type_id=type_id)
 
     def refresh_index(self) -> None:
         """Let the search see everything at once, as if its lag had passed."""

@@ -1,26 +1,36 @@
 """The associations API v4: links between records, one by one and in batches, and their labels.
 
-What a link means is decided in ``associations``.
+What a link means is decided in ``associations``. Linking with labels replaces those that the pair had.
 Source: developers.hubspot.com, "Associations API v4"; hubspot-api-python, models of
 ``crm/associations/v4``. Batch sizes: 1,000 for reading, 2,000 for creating, 100 for archiving.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sync_workers.sandbox.hubspot import batches
-from sync_workers.sandbox.hubspot.associations import USER, LinkType
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
+from sync_workers.sandbox.hubspot.link_types import USER, LinkType
 from sync_workers.sandbox.hubspot.record import Record
-from sync_workers.sandbox.hubspot.wire import Json, Refusal, Reply, Request, invalid, not_found, require
+from sync_workers.sandbox.hubspot.wire import (
+    Json,
+    Refusal,
+    Reply,
+    Request,
+    invalid,
+    missing_scopes,
+    not_found,
+    require,
+)
 
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
 
 MAX_PAGE = 500
-MAX_READ, MAX_CREATE, MAX_ARCHIVE = 1_000, 2_000, 100
+MAX_READ, MAX_CREATE, MAX_ARCHIVE, MAX_LABELS = 1_000, 2_000, 100, 50
 
 
 def list_page(account: Account, request: Request, source: str, record_id: str, target: str) -> Reply:
@@ -139,8 +149,18 @@ def create_label(account: Account, request: Request, source: str, target: str) -
     kind, to = account.types.find(source), account.types.find(target)
     body = request.json()
     require(body, "label", "name")
+    label = str(body["label"])
+    if not account.settings.association_labels:
+        raise missing_scopes(["crm.schemas.custom.write"])
+    if not re.fullmatch(r"[A-Za-z_]\w*", str(body["name"])):
+        raise invalid(f"The name {body['name']!r} may hold letters, digits and _ only, and starts with no digit")
+    present = [each for each in account.associations.between(kind.type_id, to.type_id) if each.category == USER]
+    if any(each.label == label for each in present):
+        raise Refusal(409, "CONFLICT", f"An association label {label!r} already exists")
+    if len(present) >= MAX_LABELS:
+        raise invalid(f"{kind.name} and {to.name} have {MAX_LABELS} association labels, the maximum")
     made = account.associations.define(
-        kind.type_id, to.type_id, str(body["label"]), str(body.get("inverseLabel") or body["label"])
+        kind.type_id, to.type_id, label, str(body.get("inverseLabel") or label)
     )
     return Reply(200, {"results": [_spec(each) for each in made]})
 
@@ -203,7 +223,7 @@ def _link(
 ) -> Json:
     types = [_known(account, kind, to, spec) for spec in specs]
     record, other = account.records.get(kind, record_id), account.records.get(to, target_id)
-    account.associations.link(record, other, types, account.api)
+    account.associations.relabel(record, other, types, account.api)
     return {
         "fromObjectTypeId": kind.type_id,
         "fromObjectId": record.id,

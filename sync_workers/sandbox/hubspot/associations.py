@@ -1,67 +1,23 @@
-"""Links between records and the types a link may have.
+"""Links between records.
 
 A link is stored once per side, so that reading either record shows it; a type has an inverse,
-and a primary type always comes with the plain one. Callers hold the account's lock.
+and a label never comes without the plain type. Callers hold the account's lock.
 Source: developers.hubspot.com, "Associations API v4", "Association type IDs"; the numbers also
 in hubspot-api-python, ``hubspot/crm/association_type.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
+from sync_workers.sandbox.hubspot.link_types import BUILT_IN, FIRST_USER_ID, HUBSPOT, USER, LinkType
 from sync_workers.sandbox.hubspot.record import Origin, Record
-from sync_workers.sandbox.hubspot.wire import Json, invalid
+from sync_workers.sandbox.hubspot.wire import Json, invalid, not_found
 
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
-
-HUBSPOT = "HUBSPOT_DEFINED"
-USER = "USER_DEFINED"
-FIRST_USER_ID = 1
-
-# from, to, type id, id of the inverse, label
-BUILT_IN = (
-    ("0-1", "0-2", 279, 280, None),
-    ("0-1", "0-2", 1, 2, "Primary"),
-    ("0-3", "0-2", 341, 342, None),
-    ("0-3", "0-2", 5, 6, "Primary"),
-    ("0-3", "0-1", 3, 4, None),
-    ("0-3", "0-8", 19, 20, None),
-    ("0-3", "0-123", 511, 512, None),
-    ("0-123", "0-1", 507, 508, None),
-    ("0-123", "0-2", 509, 510, None),
-    ("0-123", "0-8", 513, 514, None),
-    ("0-2", "0-2", 13, 14, "Parent Company"),
-    ("0-2", "0-2", 450, 450, None),
-    ("0-46", "0-2", 190, 189, None),
-    ("0-46", "0-1", 202, 201, None),
-    ("0-46", "0-3", 214, 213, None),
-    ("0-53", "0-3", 175, 176, None),
-    ("0-53", "0-1", 177, 178, None),
-    ("0-53", "0-2", 179, 180, None),
-    ("0-53", "0-8", 409, 410, None),
-    ("0-53", "0-123", 518, 517, None),
-)
-
-
-@dataclass(frozen=True)
-class LinkType:
-    """One direction of one kind of link; ``label`` is None for the plain one."""
-
-    source: str
-    target: str
-    category: str
-    type_id: int
-    inverse_id: int
-    label: str | None = None
-
-    @property
-    def is_primary(self) -> bool:
-        return self.label == "Primary"
-
 
 Side = tuple[str, str]
 
@@ -117,6 +73,16 @@ class Associations:
                 return each
         raise invalid(f"No default association type exists between {source} and {target}")
 
+    def inverse(self, each: LinkType) -> LinkType:
+        return self.known(each.target, each.source, each.category, each.inverse_id)
+
+    def labelled(self, source: str, target: str, label: str) -> LinkType:
+        """Return the type that bears a label, whatever its case."""
+        for each in self.between(source, target):
+            if each.label is not None and each.label.casefold() == label.casefold():
+                return each
+        raise not_found(f"No association label {label!r} exists between {source} and {target}")
+
     def known(self, source: str, target: str, category: str, type_id: int) -> LinkType:
         found = self.types.get((source, target, category, type_id))
         if found is None:
@@ -127,26 +93,40 @@ class Associations:
         return found
 
     def link(self, source: Record, target: Record, wanted: list[LinkType], origin: Origin) -> None:
-        """Link two records; a primary type brings the plain one and takes 'primary' from any other record."""
+        """Link two records; a label brings the plain type, 'primary' is taken from any other record."""
         if (source.type_id, source.id) == (target.type_id, target.id):
             raise invalid("A record cannot be associated with itself")
         for each in wanted:
             if each.is_primary:
                 self._demote(source, target, each, origin)
             self._add(source, target, each, origin)
-            if each.is_primary:
+            if each.label is not None:
                 self._add(source, target, self.plain(each.source, each.target), origin)
 
+    def relabel(self, source: Record, target: Record, wanted: list[LinkType], origin: Origin) -> None:
+        """Link with exactly these labels of the customer's own: others that the pair bears are taken away."""
+        for each in self.between_records(source, target):
+            if each.category == USER and each.label is not None and each not in wanted:
+                self._remove(source, target, each, origin)
+        self.link(source, target, wanted, origin)
+
     def unlink(self, source: Record, target: Record, wanted: list[LinkType] | None, origin: Origin) -> bool:
-        """Take away the given types, or with None the whole link; returns whether there was anything."""
-        present = list(self.links.get((source.type_id, source.id), {}).get((target.type_id, target.id), {}))
+        """Take away the given types, or with None the whole link; returns whether there was anything.
+
+        Without the plain type there is no link, so taking that takes the labels too.
+        """
+        whole = wanted is None or any(each.label is None for each in wanted)
         found = False
-        for category, type_id in present:
-            each = self.known(source.type_id, target.type_id, category, type_id)
-            if wanted is None or each in wanted:
+        for each in self.between_records(source, target):
+            if whole or each in (wanted or ()):
                 self._remove(source, target, each, origin)
                 found = True
         return found
+
+    def between_records(self, source: Record, target: Record) -> list[LinkType]:
+        """Return the types of the link from one record to another."""
+        present = self.links.get((source.type_id, source.id), {}).get((target.type_id, target.id), {})
+        return [self.known(source.type_id, target.type_id, *key) for key in present]
 
     def of(self, record: Record, target: ObjectType) -> list[tuple[str, list[LinkType]]]:
         """List the live records of a type linked to this one, by id, with the types of each link."""
@@ -207,8 +187,8 @@ class Associations:
                 kinds[other.type_id],
                 other,
                 origin,
+                each if one is source else self.inverse(each),
                 removed=removed,
-                primary=each.is_primary,
             )
 
     def dump(self) -> Json:

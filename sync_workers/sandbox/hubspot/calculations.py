@@ -1,12 +1,13 @@
 """What HubSpot works out by itself: defaults at birth, computed values, stage rules.
 
 Pure apart from looking up pipelines and the product that a line item is made from.
-Source: developers.hubspot.com, guides "Deals", "Line items" and "Orders".
+Source: developers.hubspot.com, guides "Deals", "Line items", "Invoices" and "Orders"; that a percentage is
+taken off the line's total, from public descriptions of the properties' formulas.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
@@ -16,6 +17,7 @@ from sync_workers.sandbox.hubspot.wire import Json
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
 
+DIGITS = {"JPY": 0, "KWD": 3}  # ISO 4217, of the account's currencies that have not two
 FROM_PRODUCT = ("name", "description", "price", "hs_sku", "hs_cost_of_goods_sold")
 
 
@@ -28,6 +30,8 @@ def defaults(account: Account, kind: ObjectType, given: Json) -> Json:
             full[kind.pipeline] = first.id
         if kind.name == "orders" and not full.get(kind.stage):
             full[kind.stage] = first.stages[0].id
+    if kind.name == "invoices":
+        full.setdefault("hs_invoice_status", "draft")
     if kind.name == "line_items":
         full.setdefault("quantity", "1")
         product = account.records.by_type.get("0-7", {}).get(str(full.get("hs_product_id") or ""))
@@ -69,17 +73,37 @@ def derive(account: Account, kind: ObjectType, values: dict[str, str]) -> dict[s
             "hs_deal_stage_probability": stage.metadata.get("probability", "0"),
         }
     if kind.name == "line_items":
-        return {"amount": _line_amount(values)}
+        return _line_amounts(values)
     return {}
 
 
-def _line_amount(values: dict[str, str]) -> str:
-    """Quantity times price, less the discount per unit or in percent; "" while there is no price."""
+def _line_amounts(values: dict[str, str]) -> dict[str, str]:
+    """Return what a line costs before its discount, what is taken off, and what is left.
+
+    A percentage is taken off the whole line, not off its price; a line that names a currency is rounded to
+    that currency's digits. Blank while there is no price.
+    """
     if not values.get("price") or not values.get("quantity"):
-        return ""
+        return dict.fromkeys(("hs_pre_discount_amount", "hs_total_discount", "amount"), "")
     quantity, price = Decimal(values["quantity"]), Decimal(values["price"])
+    currency = values.get("hs_line_item_currency_code", "")
+    before = _rounded(quantity * price, currency)
+    off = Decimal(values.get("discount") or 0) * quantity
     if values.get("hs_discount_percentage"):
-        price -= price * Decimal(values["hs_discount_percentage"]) / 100
-    elif values.get("discount"):
-        price -= Decimal(values["discount"])
-    return f"{(quantity * price).normalize():f}"
+        off = before * Decimal(values["hs_discount_percentage"]) / 100
+    off = _rounded(off, currency)
+    return {
+        "hs_pre_discount_amount": _plain(before),
+        "hs_total_discount": _plain(off),
+        "amount": _plain(before - off),
+    }
+
+
+def _rounded(amount: Decimal, currency: str) -> Decimal:
+    if not currency:
+        return amount
+    return amount.quantize(Decimal(1).scaleb(-DIGITS.get(currency, 2)), rounding=ROUND_HALF_UP)
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"

@@ -25,13 +25,21 @@ class ObjectType:
     stage: str | None = None
     searchable: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     fully_qualified: str = ""
     schema: dict[str, object] = field(default_factory=dict)
 
     @property
     def spaced(self) -> str:
         """The key under which ``?associations=`` answers: 'line items' with a space."""
-        return self.name.replace("_", " ")
+        return self.fully_qualified or self.name.replace("_", " ")
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """What the API accepts in a path."""
+        if self.fully_qualified:
+            return (self.type_id, self.fully_qualified, f"p_{self.name}")
+        return (self.type_id, self.name, self.singular)
 
 
 STANDARD = ("hs_createdate", "hs_lastmodifieddate", "hs_object_id")
@@ -86,7 +94,15 @@ TYPES = (
         aliases=("line item", "line items"),
     ),
     ObjectType("0-46", "notes", "note", STANDARD, created="hs_createdate", searchable=("hs_note_body",)),
-    ObjectType("0-53", "invoices", "invoice", STANDARD, created="hs_createdate", searchable=("hs_number",)),
+    ObjectType(
+        "0-53",
+        "invoices",
+        "invoice",
+        STANDARD,
+        created="hs_createdate",
+        searchable=("hs_number",),
+        required=("hs_currency",),
+    ),
     ObjectType(
         "0-123",
         "orders",
@@ -100,7 +116,7 @@ TYPES = (
 )
 
 # One line per type; "name:type" with string as the default, "=" lists the options of an enumeration.
-CURRENCIES = "AUD|CAD|CHF|DKK|EUR|GBP|JPY|NOK|NZD|PLN|SEK|SGD|USD|ZAR"
+CURRENCIES = "AUD|CAD|CHF|DKK|EUR|GBP|JPY|KWD|NOK|NZD|PLN|SEK|SGD|USD|ZAR"
 INDUSTRIES = (
     "ACCOUNTING|AUTOMOTIVE|AVIATION_AEROSPACE|BUILDING_MATERIALS|CHEMICALS|COMPUTER_SOFTWARE|CONSTRUCTION|"
     "ELECTRICAL_ELECTRONIC_MANUFACTURING|FARMING|FOOD_PRODUCTION|INDUSTRIAL_AUTOMATION|LOGISTICS_AND_SUPPLY_CHAIN|"
@@ -153,7 +169,7 @@ SYSTEM = (
 CALCULATED: dict[str, str] = {
     "0-1": "lastmodifieddate:datetime",
     "0-3": "hs_is_closed:bool hs_is_closed_won:bool hs_deal_stage_probability:number",
-    "0-8": "amount:number",
+    "0-8": "amount:number hs_pre_discount_amount:number hs_total_discount:number",
 }
 
 # Not subscribable, according to the webhooks guide.

@@ -3,7 +3,7 @@
 Nothing is sent here; ``delivery`` batches, signs and retries. With no active subscription for
 a type there is no event at all.
 Source: developers.hubspot.com, "Webhooks API": event payloads, "Generic webhook
-subscriptions", and public captures for changeSource and sourceId.
+subscriptions", and public captures for changeSource, sourceId and the type ids of generic events.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sync_workers.sandbox.hubspot.catalogue import UNSUBSCRIBABLE, ObjectType
+from sync_workers.sandbox.hubspot.link_types import LinkType
 from sync_workers.sandbox.hubspot.record import Origin, Record
 from sync_workers.sandbox.hubspot.subscriptions import Subscription
 from sync_workers.sandbox.hubspot.values import instant_ms
@@ -21,7 +22,8 @@ from sync_workers.sandbox.hubspot.wire import Json
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
 
-LINK_EVENTS = frozenset({"contacts", "companies", "deals", "line_items"})
+# The older association events tell of links among these only, never of one to a custom object.
+LINK_EVENTS = frozenset({"contacts", "companies", "deals", "line_items", "products"})
 
 
 class Notices:
@@ -76,25 +78,32 @@ class Notices:
         to: ObjectType,
         target: Record,
         origin: Origin,
+        by: LinkType,
         *,
         removed: bool,
-        primary: bool,
     ) -> None:
         """Tell of a link as seen from ``record``; the caller calls once for each side."""
-        self._tell(
-            kind,
-            "associationChange",
-            record.id,
-            origin,
-            associationType=f"{kind.singular}_TO_{to.singular}".upper(),
-            fromObjectId=int(record.id),
-            toObjectId=int(target.id),
-            associationRemoved=removed,
-            isPrimaryAssociation=primary,
-        )
+        ends = {
+            "associationType": f"{kind.singular}_TO_{to.singular}".upper(),
+            "fromObjectId": int(record.id),
+            "toObjectId": int(target.id),
+            "associationRemoved": removed,
+            "isPrimaryAssociation": by.is_primary,
+        }
+        self._tell(kind, "associationChange", record.id, origin, to=to, by=by, **ends)
 
-    def _tell(self, kind: ObjectType, what: str, object_id: str, origin: Origin, **extras: Any) -> None:
-        for subscription in self._listening(kind, what, extras.get("propertyName")):
+    def _tell(
+        self,
+        kind: ObjectType,
+        what: str,
+        object_id: str,
+        origin: Origin,
+        *,
+        to: ObjectType | None = None,
+        by: LinkType | None = None,
+        **extras: Any,
+    ) -> None:
+        for subscription in self._listening(kind, what, extras.get("propertyName"), to):
             event: Json = {
                 "eventId": self._event_id(),
                 "subscriptionId": int(subscription.id),
@@ -109,13 +118,17 @@ class Notices:
                 **extras,
             }
             if subscription.event_type.startswith("object."):
-                event["objectTypeId"] = kind.type_id
+                event |= _typed(kind, by)
             self.account.delivery.put(event)
 
-    def _listening(self, kind: ObjectType, what: str, property_name: str | None) -> Iterator[Subscription]:
+    def _listening(
+        self, kind: ObjectType, what: str, property_name: str | None, to: ObjectType | None
+    ) -> Iterator[Subscription]:
         for each in self.account.subscriptions.active():
-            fits = each.event_type == f"{kind.singular}.{what}" and (
-                what != "associationChange" or kind.name in LINK_EVENTS
+            fits = (
+                each.event_type == f"{kind.singular}.{what}"
+                and not kind.schema
+                and (to is None or {kind.name, to.name} <= LINK_EVENTS)
             )
             generic = each.event_type == f"object.{what}" and each.object_type_id in (kind.type_id, kind.name)
             if (fits or generic) and (property_name is None or each.property_name == property_name):
@@ -125,3 +138,15 @@ class Notices:
         if not self.last_event_id or self.random.random() >= self.account.settings.repeated_event_ids:
             self.last_event_id = self.random.randrange(1, 2**32)
         return self.last_event_id
+
+
+def _typed(kind: ObjectType, by: LinkType | None) -> Json:
+    """Return what a generic event says beside the older ones: whose it is, or which types a link joins."""
+    if by is None:
+        return {"objectTypeId": kind.type_id}
+    return {
+        "fromObjectTypeId": by.source,
+        "toObjectTypeId": by.target,
+        "associationCategory": by.category,
+        "associationTypeId": by.type_id,
+    }

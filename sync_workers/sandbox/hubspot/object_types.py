@@ -1,7 +1,9 @@
 """The object types of an account, found by name, singular name, fully qualified name or type id.
 
-Custom objects join at run time; ``schemas`` is the API for that.
-Source: developers.hubspot.com, "Understanding the CRM", "Object type IDs".
+Custom objects join at run time; ``schemas`` is the API for that. The API knows one by its type id, its
+fully qualified name or ``p_<name>``, no longer by the bare name; people still call it by its name.
+Source: developers.hubspot.com, "Understanding the CRM", "Object type IDs"; changelog, "Removed Support for
+Referencing Custom Object Types by Base Name".
 """
 
 from __future__ import annotations
@@ -27,9 +29,8 @@ class ObjectTypes:
 
     def add(self, kind: ObjectType) -> None:
         self.by_id[kind.type_id] = kind
-        for spelling in (kind.type_id, kind.name, kind.singular, kind.fully_qualified, *kind.aliases):
-            if spelling:
-                self.spellings[spelling.lower()] = kind.type_id
+        for spelling in (*kind.spellings, *kind.aliases):
+            self.spellings[spelling.lower()] = kind.type_id
 
     def remove(self, kind: ObjectType) -> None:
         del self.by_id[kind.type_id]
@@ -50,6 +51,10 @@ class ObjectTypes:
             raise invalid(f"Unable to infer object type from: {spelling}")
         return self.by_id[type_id]
 
+    def named(self, name: str) -> ObjectType:
+        """Find a type as people call it: a custom object by its own name too."""
+        return next((each for each in self.customs() if each.name == name), None) or self.find(name)
+
     def customs(self) -> list[ObjectType]:
         return [each for each in self.by_id.values() if each.schema]
 
@@ -59,5 +64,5 @@ class ObjectTypes:
     def load(self, saved: Json) -> None:
         self.next_custom = saved["next_custom"]
         for row in saved["customs"]:
-            listed = {name: tuple(row[name]) for name in ("defaults", "searchable", "aliases")}
+            listed = {name: tuple(row[name]) for name in ("defaults", "searchable", "aliases", "required")}
             self.add(ObjectType(**{**row, **listed}))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync_workers.sandbox.hubspot import views
-from sync_workers.sandbox.hubspot.associations import LinkType
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
+from sync_workers.sandbox.hubspot.link_types import LinkType
 from sync_workers.sandbox.hubspot.record import Origin, Record
 from sync_workers.sandbox.hubspot.wire import Json, Reply, Request, invalid, require
 

@@ -3,7 +3,7 @@
 Every change goes through here, whoever makes it: values are checked, uniqueness is kept,
 computed properties follow, history is written and the webhooks hear of it. Callers hold the
 account's lock.
-Source: developers.hubspot.com, "Object APIs"; public captures for the texts of conflicts.
+Source: developers.hubspot.com, "Object APIs".
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sync_workers.sandbox.hubspot import calculations
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
 from sync_workers.sandbox.hubspot.record import Origin, Record
+from sync_workers.sandbox.hubspot.uniques import Uniques
 from sync_workers.sandbox.hubspot.values import Fault, canonical, refuse
-from sync_workers.sandbox.hubspot.wire import Json, Refusal, invalid, iso, not_found
+from sync_workers.sandbox.hubspot.wire import Json, invalid, iso, not_found
 
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
@@ -26,12 +27,12 @@ KEPT_HISTORY = 20
 
 
 class Records:
-    """All records by type id and id, with the index of unique values."""
+    """All records by type id and id."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.by_type: dict[str, dict[str, Record]] = {}
-        self.by_unique: dict[tuple[str, str, str], str] = {}
+        self.uniques = Uniques(account)
         self.next_id: dict[str, int] = {}
 
     def live(self, type_id: str) -> Iterator[Record]:
@@ -41,9 +42,7 @@ class Records:
         """Look a record up by id or by a unique value; a merged id leads to the record it went into."""
         mine = self.by_type.get(kind.type_id, {})
         if id_property and id_property != "hs_object_id":
-            self.account.definitions.require_unique(kind.type_id, id_property)
-            key = ref.lower() if id_property == "email" else ref
-            ref = self.by_unique.get((kind.type_id, id_property, key), "")
+            ref = self.uniques.holder(kind.type_id, id_property, ref)
         record = mine.get(ref)
         while record is not None and record.merged_into is not None:
             record = mine.get(record.merged_into)
@@ -58,8 +57,7 @@ class Records:
     def create(self, kind: ObjectType, properties: Json, origin: Origin) -> Record:
         """Make a record, or raise the Refusal that HubSpot would give; nothing is kept then."""
         record_id = self._new_id(kind.type_id)
-        given = calculations.defaults(self.account, kind, properties)
-        values = self._checked(kind, given, {}, record_id)
+        values = self._complete(kind, properties, record_id)
         now = self.account.now_ms()
         record = Record(kind.type_id, record_id, now, now)
         self.by_type.setdefault(kind.type_id, {})[record_id] = record
@@ -77,7 +75,7 @@ class Records:
 
     def check(self, kind: ObjectType, properties: Json) -> dict[str, str]:
         """Return the values a create would keep, or raise what it would raise, changing nothing."""
-        return self._checked(kind, calculations.defaults(self.account, kind, properties), {}, "0")
+        return self._complete(kind, properties, "0")
 
     def update(self, kind: ObjectType, record: Record, properties: Json, origin: Origin) -> bool:
         """Write the given properties and return whether anything changed; equal values change nothing."""
@@ -90,18 +88,18 @@ class Records:
         if record.archived_ms is not None:
             return
         record.archived_ms = record.updated_ms = self.account.now_ms()
-        self._forget_unique(record)
+        self.uniques.forget(record)
         self.account.touch()
         self.account.notices.deleted(kind, record, origin)
         self.account.count_write("archive", kind, origin)
 
     def restore(self, kind: ObjectType, record: Record, origin: Origin) -> None:
         """Bring an archived record back, unless another one took its unique value meanwhile."""
-        self._refuse_taken(kind, record.values, record.id)
+        self.uniques.refuse_taken(kind, record.values, record.id)
         record.archived_ms = None
         record.updated_ms = self.account.now_ms()
         record.values[kind.changed] = iso(record.updated_ms)
-        self._remember_unique(record)
+        self.uniques.remember(record)
         self.index(record, record.updated_ms)
         self.account.touch()
         self.account.notices.restored(kind, record, origin)
@@ -126,26 +124,36 @@ class Records:
             result.history = {name: list(rows) for name, rows in primary.history.items()}
             self.by_type[kind.type_id][result.id] = result
         for record in gone:
-            self._forget_unique(record)
+            self.uniques.forget(record)
             record.merged_into = result.id
             self.account.associations.move(kind.type_id, record.id, result.id)
         earlier = [each for each in primary.values.get("hs_merged_object_ids", "").split(";") if each]
         moved["hs_merged_object_ids"] = ";".join(dict.fromkeys([*earlier, *(record.id for record in gone)]))
         moved["hs_object_id"] = result.id
         self._apply(kind, result, moved, Origin("MERGE_OBJECTS", origin.source_id, origin.user_id))
-        self._remember_unique(result)
+        self.uniques.remember(result)
         self.account.notices.merged(kind, primary.id, [other.id], result, count, origin)
         self.account.count_write("merge", kind, origin)
         return result
 
     def purge(self, kind: ObjectType, record: Record, origin: Origin) -> None:
         """Delete for good, as a GDPR request does."""
-        self._forget_unique(record)
+        self.uniques.forget(record)
         self.account.associations.forget(kind.type_id, record.id)
         del self.by_type[kind.type_id][record.id]
         self.account.touch()
         self.account.notices.deleted(kind, record, origin, for_privacy=True)
         self.account.count_write("purge", kind, origin)
+
+    def _complete(self, kind: ObjectType, properties: Json, record_id: str) -> dict[str, str]:
+        values = self._checked(kind, calculations.defaults(self.account, kind, properties), {}, record_id)
+        missing = [name for name in kind.required if not values.get(name)]
+        if missing:
+            raise invalid(
+                f"Error creating '{kind.singular.upper()}'. Some required properties were not set.",
+                [{"message": f"{name} was not set", "context": {"properties": [name]}} for name in missing],
+            )
+        return values
 
     def _checked(
         self, kind: ObjectType, given: Json, present: dict[str, str], record_id: str
@@ -168,22 +176,9 @@ class Records:
         faults += calculations.check_stage(self.account, kind, {**present, **values}, values)
         if faults:
             raise refuse(faults)
-        self._refuse_taken(kind, values, record_id)
+        is_new = record_id not in self.by_type.get(kind.type_id, {})
+        self.uniques.refuse_taken(kind, values, record_id, is_new=is_new)
         return values
-
-    def _refuse_taken(self, kind: ObjectType, values: dict[str, str], record_id: str) -> None:
-        for name in self.account.definitions.unique_names(kind.type_id):
-            value = values.get(name)
-            holder = self.by_unique.get((kind.type_id, name, value)) if value else None
-            if holder is None or holder == record_id:
-                continue
-            if name == "email" and record_id not in self.by_type.get(kind.type_id, {}):
-                raise Refusal(409, "CONFLICT", f"Contact already exists. Existing ID: {holder}")
-            raise invalid(
-                f"Cannot set PropertyValueCoordinates{{portalId={self.account.settings.portal_id}, "
-                f"objectTypeId=ObjectTypeId{{legacyObjectType={kind.singular.upper()}}}, "
-                f"propertyName={name}, value={value}}} on {record_id}. {holder} already has that value."
-            )
 
     def _apply(self, kind: ObjectType, record: Record, values: dict[str, str], origin: Origin) -> bool:
         """Store the differences, with history, computed values and one notice per property."""
@@ -193,7 +188,7 @@ class Records:
             return False
         now = self.account.now_ms()
         record.updated_ms = now
-        self._forget_unique(record)
+        self.uniques.forget(record)
         for name, value in {**changes, kind.changed: iso(now)}.items():
             if value:
                 record.values[name] = value
@@ -207,7 +202,7 @@ class Records:
                 "user": origin.user_id,
             }
             record.history[name] = [row, *record.history.get(name, [])][:KEPT_HISTORY]
-        self._remember_unique(record)
+        self.uniques.remember(record)
         self.index(record, now)
         self.account.touch()
         self.account.notices.changed(kind, record, changes, origin)
@@ -218,17 +213,6 @@ class Records:
         visible = now + round(self.account.settings.index_lag_s * 1000)
         seen = [i for i, (at, _) in enumerate(record.indexed) if at <= now]
         record.indexed = [*record.indexed[seen[-1] if seen else 0 :], (visible, dict(record.values))]
-
-    def _remember_unique(self, record: Record) -> None:
-        for name in self.account.definitions.unique_names(record.type_id):
-            if record.values.get(name):
-                self.by_unique[record.type_id, name, record.values[name]] = record.id
-
-    def _forget_unique(self, record: Record) -> None:
-        for name in self.account.definitions.unique_names(record.type_id):
-            key = (record.type_id, name, record.values.get(name, ""))
-            if self.by_unique.get(key) == record.id:
-                del self.by_unique[key]
 
     def _new_id(self, type_id: str) -> str:
         number = self.next_id.get(type_id, FIRST_ID)
@@ -243,9 +227,9 @@ class Records:
 
     def load(self, saved: dict[str, Any]) -> None:
         self.next_id = dict(saved["next_id"])
-        self.by_type, self.by_unique = {}, {}
+        self.by_type, self.uniques = {}, Uniques(self.account)
         for row in saved["rows"]:
             record = Record(**{**row, "indexed": [(at, values) for at, values in row["indexed"]]})
             self.by_type.setdefault(record.type_id, {})[record.id] = record
             if record.is_live:
-                self._remember_unique(record)
+                self.uniques.remember(record)

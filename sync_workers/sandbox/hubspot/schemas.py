@@ -1,9 +1,9 @@
-"""The schemas API (custom objects) and the owners of an account.
+"""The schemas API: custom objects are defined, changed, linked to further objects and deleted.
 
 A custom object gets a type id ``2-NNN``, the properties of its schema, and a link type to each
-object it names.
-Source: developers.hubspot.com, "Custom objects"; hubspot-api-python, ``crm/schemas`` and
-``crm/owners``.
+object it names and to notes. How many an account may define depends on its edition.
+Source: developers.hubspot.com, "Custom objects"; hubspot-api-python, ``crm/schemas``; public captures
+of the answer to a missing scope.
 """
 
 from __future__ import annotations
@@ -13,38 +13,50 @@ from typing import TYPE_CHECKING
 
 from sync_workers.sandbox.hubspot import property_api
 from sync_workers.sandbox.hubspot.catalogue import STANDARD, ObjectType
+from sync_workers.sandbox.hubspot.link_types import LinkType
 from sync_workers.sandbox.hubspot.properties import GROUP
-from sync_workers.sandbox.hubspot.wire import Json, Refusal, Reply, Request, invalid, iso, not_found, require
+from sync_workers.sandbox.hubspot.wire import (
+    Json,
+    Refusal,
+    Reply,
+    Request,
+    invalid,
+    iso,
+    missing_scopes,
+    not_found,
+    require,
+)
 
 if TYPE_CHECKING:
     from sync_workers.sandbox.hubspot.account import Account
 
-OWNERS = (
-    ("1001", "riley.sales@example.com", "Riley", "Sales", 1),
-    ("1002", "sam.finance@example.com", "Sam", "Finance", 2),
-)
-
 
 def list_all(account: Account, request: Request) -> Reply:
+    _check_scopes(account, "read")
     return Reply(200, {"results": [_shown(account, each) for each in account.types.customs()]})
 
 
 def get(account: Account, request: Request, kind_name: str) -> Reply:
+    _check_scopes(account, "read")
     return Reply(200, _shown(account, _custom(account, kind_name)))
 
 
 def create(account: Account, request: Request) -> Reply:
     """Define a custom object; everything is checked before anything is kept."""
+    _check_scopes(account, "write")
+    if not account.settings.custom_objects:
+        raise missing_scopes(["crm.schemas.custom.write"])
     body = request.json()
     require(body, "name", "labels", "properties", "requiredProperties", "associatedObjects")
     name = str(body["name"])
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise invalid(f"The name {name!r} may hold letters, digits and _ only, and starts with a letter")
-    if name.lower() in account.types.spellings:
+    customs = account.types.customs()
+    if any(each.name.lower() == name.lower() for each in customs):
         raise Refusal(409, "CONFLICT", f"Object type {name} already exists")
-    names = {str(each.get("name")) for each in body["properties"]}
-    if unknown := sorted(set(body["requiredProperties"]) - names):
-        raise invalid(f"Required properties are not defined: {unknown}")
+    if len(customs) >= account.settings.custom_objects:
+        raise invalid(f"This account may define {account.settings.custom_objects} custom objects, and has them")
+    _check_names(body, {str(each.get("name")) for each in body["properties"]})
     targets = [account.types.find(str(each)) for each in body["associatedObjects"]]
     made = ObjectType(
         account.types.new_id(),
@@ -52,12 +64,12 @@ def create(account: Account, request: Request) -> Reply:
         name,
         STANDARD,
         created="hs_createdate",
-        searchable=tuple(body.get("searchableProperties") or sorted(names)),
+        searchable=tuple(body.get("searchableProperties") or ()),
+        required=tuple(body["requiredProperties"]),
         fully_qualified=f"p{account.settings.portal_id}_{name}",
         schema={
             "labels": body["labels"],
             "description": body.get("description"),
-            "requiredProperties": body["requiredProperties"],
             "primaryDisplayProperty": body.get("primaryDisplayProperty"),
             "secondaryDisplayProperties": body.get("secondaryDisplayProperties") or [],
             "at_ms": account.now_ms(),
@@ -67,8 +79,9 @@ def create(account: Account, request: Request) -> Reply:
     account.definitions.install(made.type_id)
     try:
         for each in body["properties"]:
-            require(each, "name", "label", "type", "fieldType")
-            account.definitions.create(made.type_id, {"groupName": GROUP, **each}, account.now_ms())
+            require(each, "name", "label")
+            usual = {"groupName": GROUP, "type": "string", "fieldType": "text"}
+            account.definitions.create(made.type_id, {**usual, **each}, account.now_ms())
     except Refusal:
         account.types.remove(made)
         del account.definitions.by_type[made.type_id]
@@ -81,7 +94,36 @@ def create(account: Account, request: Request) -> Reply:
     return Reply(201, _shown(account, made))
 
 
+def update(account: Account, request: Request, kind_name: str) -> Reply:
+    """Change what may change: name and labels never do."""
+    _check_scopes(account, "write")
+    kind, body = _custom(account, kind_name), request.json()
+    _check_names(body, set(account.definitions.of(kind.type_id)))
+    for name in ("primaryDisplayProperty", "secondaryDisplayProperties", "description"):
+        if body.get(name) is not None:
+            kind.schema[name] = body[name]
+    kind.required = tuple(body.get("requiredProperties") or kind.required)
+    kind.searchable = tuple(body.get("searchableProperties") or kind.searchable)
+    account.touch()
+    return Reply(200, _shown(account, kind))
+
+
+def create_association(account: Account, request: Request, kind_name: str) -> Reply:
+    """Let a custom object be linked to one more object."""
+    _check_scopes(account, "write")
+    kind, body = _custom(account, kind_name), request.json()
+    require(body, "fromObjectTypeId", "toObjectTypeId")
+    if account.types.find(str(body["fromObjectTypeId"])) is not kind:
+        raise invalid(f"fromObjectTypeId must be {kind.type_id}")
+    target = account.types.find(str(body["toObjectTypeId"]))
+    if any(each.label is None for each in account.associations.between(kind.type_id, target.type_id)):
+        raise Refusal(409, "CONFLICT", f"{kind.name} and {target.name} can be associated already")
+    made, _ = account.associations.define(kind.type_id, target.type_id, None, None)
+    return Reply(201, _association(account, made))
+
+
 def delete(account: Account, request: Request, kind_name: str) -> Reply:
+    _check_scopes(account, "write")
     kind = _custom(account, kind_name)
     if any(True for _ in account.records.live(kind.type_id)):
         raise invalid(f"Object type {kind.name} still has records and cannot be deleted")
@@ -90,17 +132,19 @@ def delete(account: Account, request: Request, kind_name: str) -> Reply:
     return Reply(204)
 
 
-def list_owners(account: Account, request: Request) -> Reply:
-    email = request.one("email")
-    return Reply(200, {"results": [_owner(account, row) for row in OWNERS if not email or row[1] == email]})
+def _check_scopes(account: Account, what: str) -> None:
+    if not account.settings.custom_object_scopes:
+        raise missing_scopes([f"crm.schemas.custom.{what}"])
 
 
-def get_owner(account: Account, request: Request, owner: str) -> Reply:
-    column = 4 if request.one("idProperty") == "userId" else 0
-    for row in OWNERS:
-        if owner == str(row[column]):
-            return Reply(200, _owner(account, row))
-    raise not_found(f"Owner {owner} does not exist")
+def _check_names(body: Json, defined: set[str]) -> None:
+    """Refuse a schema that names properties which it does not define."""
+    for key in ("requiredProperties", "searchableProperties", "secondaryDisplayProperties"):
+        if unknown := sorted(set(body.get(key) or ()) - defined):
+            raise invalid(f"{key} are not defined: {unknown}")
+    primary = body.get("primaryDisplayProperty")
+    if primary is not None and primary not in defined:
+        raise invalid(f"primaryDisplayProperty is not defined: {primary}")
 
 
 def _custom(account: Account, kind_name: str) -> ObjectType:
@@ -125,34 +169,20 @@ def _shown(account: Account, kind: ObjectType) -> Json:
         "createdAt": at,
         "updatedAt": at,
         "searchableProperties": list(kind.searchable),
+        "requiredProperties": list(kind.required),
         "properties": [
             property_api.shown(account, kind, each) for each in account.definitions.of(kind.type_id).values()
         ],
-        "associations": [
-            {
-                "id": str(each.type_id),
-                "fromObjectTypeId": each.source,
-                "toObjectTypeId": each.target,
-                "name": f"{account.types[each.source].singular}_to_{account.types[each.target].singular}",
-            }
-            for each in links
-        ],
+        "associations": [_association(account, each) for each in links],
         **schema,
     }
 
 
-def _owner(account: Account, row: tuple[str, str, str, str, int]) -> Json:
-    at = iso(account.started_ms)
+def _association(account: Account, each: LinkType) -> Json:
+    name = f"{account.types[each.source].singular}_to_{account.types[each.target].singular}"
     return {
-        "id": row[0],
-        "email": row[1],
-        "firstName": row[2],
-        "lastName": row[3],
-        "userId": row[4],
-        "userIdIncludingInactive": row[4],
-        "type": "PERSON",
-        "archived": False,
-        "createdAt": at,
-        "updatedAt": at,
-        "teams": [],
+        "id": str(each.type_id),
+        "fromObjectTypeId": each.source,
+        "toObjectTypeId": each.target,
+        "name": name,
     }

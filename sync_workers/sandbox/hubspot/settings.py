@@ -47,6 +47,13 @@ class Settings:
     repeated_event_ids: float = 0.05
     """How many events reuse the eventId of the event before: HubSpot does not promise unique ones."""
 
+    custom_objects: int = 10
+    """How many the account may define; 0 as in every edition below Enterprise."""
+    custom_object_scopes: bool = True
+    """Whether the app was granted crm.schemas.custom and crm.objects.custom."""
+    association_labels: bool = True
+    """Whether labels can be defined, as from Professional on."""
+
     merge_makes_new_record: bool = True
     seed: int = 1
 

@@ -2,8 +2,9 @@
 
 A subscription names one event type and, for property changes, one property; it starts paused
 unless created active. Authorised by the developer key, or by the account's token as a kindness
-to tests.
-Source: developers.hubspot.com, "Webhooks API", "Webhook settings" and "Webhook subscriptions".
+to tests. Custom objects can be subscribed to in the settings of a private app only, which have no API.
+Source: developers.hubspot.com, "Webhooks API", "Webhook settings", "Webhook subscriptions" and "Create generic
+webhook subscriptions".
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ class Subscription:
     object_type_id: str | None = None
     created_ms: int = 0
     updated_ms: int = 0
+
+    @property
+    def subject(self) -> tuple[str, str | None, str | None]:
+        return self.event_type, self.property_name, self.object_type_id
 
     def shown(self) -> Json:
         answer: Json = {
@@ -87,10 +92,7 @@ class Subscriptions:
         if event_type.startswith("object.") and not object_type_id:
             raise invalid(f"objectTypeId is required for {event_type}")
         wanted = (event_type, property_name, object_type_id)
-        if any(
-            (each.event_type, each.property_name, each.object_type_id) == wanted
-            for each in self.by_id.values()
-        ):
+        if any(each.subject == wanted for each in self.by_id.values()):
             raise Refusal(
                 409, "CONFLICT", f"A subscription to {event_type} {property_name or ''} already exists"
             )
@@ -136,6 +138,8 @@ def create(account: Account, request: Request, app: str) -> Reply:
     _check_app(account, app)
     body = request.json()
     require(body, "eventType")
+    if str(body.get("objectTypeId") or "").startswith("2-"):
+        raise invalid("Custom objects cannot be subscribed to by a public app; a private app can, in its settings")
     made = account.subscriptions.add(
         str(body["eventType"]),
         body.get("propertyName"),

@@ -7,7 +7,7 @@ a fault. The same is at hand in Python as methods of the account.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sync_workers.sandbox.hubspot.person import Person
 from sync_workers.sandbox.hubspot.wire import Json, Reply, Request, invalid, require
@@ -24,6 +24,10 @@ def _person(account: Account, request: Request) -> Person:
     return Person(account, int(_body(request).get("user", 1)))
 
 
+def _label(request: Request) -> str:
+    return str(_body(request).get("label") or request.one("label"))
+
+
 def list_records(account: Account, request: Request, kind: str) -> Reply:
     return Reply(200, {"results": Person(account).see_all(kind)})
 
@@ -33,10 +37,13 @@ def get_record(account: Account, request: Request, kind: str, record: str) -> Re
 
 
 def create_record(account: Account, request: Request, kind: str) -> Reply:
-    """Create from ``{"properties": {...}, "links": [["companies", "123"]], "user": 7}``."""
+    """Create from ``{"properties": {...}, "links": [["companies", "123"]], "user": 7}``.
+
+    A link may name its label: ``["addresses", "45", "Ship to"]``.
+    """
     body = request.json()
     require(body, "properties")
-    links = [(str(name), str(each)) for name, each in body.get("links", [])]
+    links: list[Any] = [tuple(str(part) for part in link) for link in body.get("links", [])]
     return Reply(201, _person(account, request).create(kind, body["properties"], links))
 
 
@@ -70,15 +77,21 @@ def move_deal(account: Account, request: Request, deal: str) -> Reply:
 def link_records(
     account: Account, request: Request, kind: str, record: str, target: str, other: str
 ) -> Reply:
-    _person(account, request).link(kind, record, target, other)
+    """Link, with the label that the body or the query names, if any: ``{"label": "Ship to"}``."""
+    _person(account, request).link(kind, record, target, other, _label(request))
     return Reply(204)
 
 
 def unlink_records(
     account: Account, request: Request, kind: str, record: str, target: str, other: str
 ) -> Reply:
-    _person(account, request).unlink(kind, record, target, other)
+    """Unlink, or with a label take only that off."""
+    _person(account, request).unlink(kind, record, target, other, _label(request))
     return Reply(204)
+
+
+def list_associated(account: Account, request: Request, kind: str, record: str, target: str) -> Reply:
+    return Reply(200, {"results": Person(account).associated(kind, record, target)})
 
 
 def get_account(account: Account, request: Request) -> Reply:
@@ -134,9 +147,12 @@ def control_webhooks(account: Account, request: Request, what: str) -> Reply:
 
 
 def subscribe(account: Account, request: Request) -> Reply:
-    """Activate subscriptions: ``{"deal.creation": [], "deal.propertyChange": ["dealstage", "amount"]}``."""
+    """Activate subscriptions: ``{"deal.creation": [], "deal.propertyChange": ["dealstage", "amount"]}``.
+
+    ``?object_type=addresses`` makes them generic ones: ``{"object.propertyChange": ["street"]}``.
+    """
     for event_type, names in request.json().items():
-        account.subscribe(event_type, *names)
+        account.subscribe(event_type, *names, object_type=request.one("object_type"))
     return Reply(204)
 
 
@@ -217,6 +233,7 @@ TABLE: tuple[tuple[str, str, Callable[..., Reply]], ...] = (
     ("PATCH", RECORD, edit_record),
     ("DELETE", RECORD, delete_record),
     ("POST", f"{RECORD}/restore", restore_record),
+    ("GET", "/sandbox/records/{type}/{id}/associated/{to}", list_associated),
     ("PUT", LINK, link_records),
     ("DELETE", LINK, unlink_records),
 )

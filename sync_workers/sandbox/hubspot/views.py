@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sync_workers.sandbox.hubspot.associations import LinkType
 from sync_workers.sandbox.hubspot.catalogue import ObjectType
+from sync_workers.sandbox.hubspot.link_types import LinkType
 from sync_workers.sandbox.hubspot.record import Record
 from sync_workers.sandbox.hubspot.wire import Json, iso
 

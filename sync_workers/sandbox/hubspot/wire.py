@@ -87,6 +87,18 @@ def invalid(message: str, errors: list[Json] | None = None, sub_category: str | 
     return Refusal(400, "VALIDATION_ERROR", message, errors=errors, sub_category=sub_category)
 
 
+def missing_scopes(scopes: list[str]) -> Refusal:
+    """Return the 403 of an app, or of an account's edition, that may not do this."""
+    told = {"message": "One or more of the following scopes are required.",
+            "context": {"requiredGranularScopes": scopes}}  # fmt: skip
+    return Refusal(
+        403,
+        "MISSING_SCOPES",
+        "This app hasn't been granted all required scopes to make this call.",
+        errors=[told],
+    )
+
+
 def not_found(message: str = "resource not found", context: dict[str, list[str]] | None = None) -> Refusal:
     """Return the 404 of a record, property or pipeline that is not there."""
     return Refusal(404, "OBJECT_NOT_FOUND", message, context=context)

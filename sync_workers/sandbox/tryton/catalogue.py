@@ -25,7 +25,27 @@ PRICE_LISTS = {
 }
 MAIN_WAREHOUSE = "Main"
 SECOND_WAREHOUSE = "West"
+CARRIERS = ("Prairie Parcel", "Heartland Freight")
+SUPPLIERS = "Suppliers"
+FREIGHT = "FREIGHT"
+FREIGHT_PRICE = Decimal("15.00")
+PAYMENT_METHOD = "Bank transfer"
+# code: name, number, symbol, decimals, and what a US dollar bought when the year began
+CURRENCIES = {
+    "EUR": ("Euro", "978", "€", 2, Decimal("0.92")),
+    "JPY": ("Japanese Yen", "392", "¥", 0, Decimal("148.5")),
+    "KWD": ("Kuwaiti Dinar", "414", "KD", 3, Decimal("0.3075")),
+}
 SALES_TAX = ("Sales tax 8.25 %", Decimal("0.0825"))
+EXEMPT = "Exempt"  # the tax rule, and the rate of nothing that it puts in the sales tax's place
+EXEMPT_CUSTOMER = "C1012"
+ON_HOLD = "On hold"
+SUPERSEDED = ("BRG-6204-ZZ", "BRG-6204-2RS")  # the part that is no more, and the one that replaces it
+# whom accounting knows there: name, e-mail, phone
+PEOPLE = {
+    "C1009": ("Dana Whitfield", "ap@c1009.example.com", "+1 312 555 0809"),
+    "C1012": ("Luis Ortega", "ap@c1012.example.com", "+1 312 555 0812"),
+}
 
 
 @dataclass(frozen=True)

@@ -25,20 +25,26 @@ PINS = (
     "trytond_account_invoice==8.2.0",
     "trytond_account_invoice_stock==8.2.0",
     "trytond_account_product==8.2.0",
+    "trytond_carrier==8.2.0",
     "trytond_company==8.2.0",
     "trytond_country==8.2.0",
     "trytond_currency==8.2.0",
     "trytond_party==8.2.0",
     "trytond_product==8.2.0",
+    "trytond_product_measurements==8.2.0",
     "trytond_product_price_list==8.2.0",
     "trytond_sale==8.2.0",
     "trytond_sale_credit_limit==8.2.0",
     "trytond_sale_price_list==8.2.0",
     "trytond_stock==8.2.1",
+    "trytond_stock_package==8.2.0",
+    "trytond_stock_package_shipping==8.2.0",
+    "trytond_stock_shipment_cost==8.2.0",
+    "trytond_stock_shipment_measurements==8.2.0",
     "psycopg[binary,pool]>=3.2,<4",
 )
 # the modules that pull in all the others
-MODULES = ("sale_price_list", "sale_credit_limit", "account_invoice_stock")
+MODULES = ("sale_price_list", "sale_credit_limit", "account_invoice_stock", "stock_package_shipping")
 
 
 def cache_folder(named: Path | str | None = None) -> Path:

@@ -84,6 +84,22 @@ class Rpc:
         """Press a button of a form for these records."""
         return self.call(f"model.{model}.{button}", list(ids), **context)
 
+    def press_through(self, model: str, button: str, *ids: int) -> Any:
+        """Press a button and say yes to what the ERP asks before it does so."""
+        return self.insist(f"model.{model}.{button}", list(ids))
+
+    def insist(self, method: str, *params: Any) -> Any:
+        """Call ``method`` and say yes, once, to each thing that the ERP asks before it does so."""
+        answered: set[str] = set()
+        while True:
+            try:
+                return self.call(method, *params)
+            except TrytonError as asked:
+                if asked.kind != "UserWarning" or asked.details[0] in answered:
+                    raise
+                answered.add(asked.details[0])
+                self.call("model.res.user.warning.skip", asked.details[0], False)
+
     def data_id(self, module: str, name: str) -> int:
         """Return the id of a record that a module brought with it."""
         return int(self.call("model.ir.model.data.get_id", module, name))

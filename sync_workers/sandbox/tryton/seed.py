@@ -13,14 +13,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sync_workers.sandbox.tryton import catalogue
+from sync_workers.sandbox.tryton import cases, catalogue, equipment
 from sync_workers.sandbox.tryton.rpc import Row, Rpc
 
 SYNC = "sync"
 CLERK = "clerk"
 GROUPS = {
     SYNC: (
-        ("sale", "group_sale"), ("stock", "group_stock"), ("account", "group_account"),
+        ("sale", "group_sale"), ("sale", "group_sale_admin"), ("stock", "group_stock"), ("account", "group_account"),
         ("party", "group_party_admin"), ("product", "group_product_admin"),
         ("account_product", "group_account_product_admin"),
     ),
@@ -30,6 +30,7 @@ GROUPS = {
         ("stock", "group_stock_cancellation"), ("account", "group_account_admin"),
         ("account_credit_limit", "group_credit_limit"), ("party", "group_party_admin"),
         ("product", "group_product_admin"), ("account_product", "group_account_product_admin"),
+        ("currency", "group_currency_admin"), ("carrier", "group_carrier_admin"),
     ),
 }  # fmt: skip
 COUNTRIES = (
@@ -50,9 +51,16 @@ def seed(admin: Rpc, passwords: dict[str, str], today: date) -> None:
     _add_warehouse(admin)
     # an invoice follows each shipment, for what was shipped
     admin.write("sale.configuration", [1], {"sale_invoice_method": "fulfillment"})
+    equipment.add_currencies(admin, accounts, today)
+    equipment.add_payment_method(admin, company)
+    equipment.add_carriers(admin, category, units[catalogue.UNIT])
     products = _add_parts(admin, category, units)
     _count_stock(admin, products, today)
     _add_customers(admin, terms, lists)
+    cases.add_exemption(admin, company, accounts)
+    cases.add_hold_category(admin)
+    cases.add_notes_on_people(admin)
+    cases.add_superseded_part(admin, category, units[catalogue.UNIT])
     for login, groups in GROUPS.items():
         _add_user(admin, login, passwords[login], company, groups)
 
@@ -231,7 +239,7 @@ def _add_customers(rpc: Rpc, terms: dict[str, int], lists: dict[str, int]) -> No
             "sale_price_list": lists[customer.price_list],
             "credit_limit_amount": customer.credit_limit,
             "addresses": [["create", [
-                {"party_name": address.name, "street_unstructured": address.street, "city": address.city,
+                {"attn": address.name, "street_unstructured": address.street, "city": address.city,
                  "postal_code": address.postal_code, "country": countries[address.country],
                  "invoice": address.invoice, "delivery": address.delivery, "sequence": place}
                 for place, address in enumerate(customer.addresses)

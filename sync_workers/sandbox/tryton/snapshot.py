@@ -26,7 +26,7 @@ from sync_workers.sandbox.postgres import (
     program,
 )
 from sync_workers.sandbox.processes import Place, ServiceError, keep_secret
-from sync_workers.sandbox.tryton import catalogue, installation, seed
+from sync_workers.sandbox.tryton import cases, catalogue, equipment, installation, seed
 from sync_workers.sandbox.tryton.rpc import Rpc
 from sync_workers.sandbox.tryton.trytond import open_database, spawn
 
@@ -44,7 +44,7 @@ def passwords(cache: Path) -> dict[str, str]:
 def ensure_template(cache: Path, python: Path, url: str, today: date) -> str:
     """Return the name of the template database, restored or built first. Call it ``alone_in`` the cache."""
     known = passwords(cache)
-    sources = (*installation.PINS, inspect.getsource(seed), inspect.getsource(catalogue))
+    sources = (*installation.PINS, *map(inspect.getsource, (seed, cases, equipment, catalogue)))
     whole = "\n".join((*sources, *known.values(), str(today.year)))
     key = hashlib.sha256(whole.encode()).hexdigest()[:12]
     template = f"tryton_seed_{key}"

@@ -143,7 +143,7 @@ def test_a_note_is_written_to_a_deal(client, trade):
 def test_orders_and_invoices_are_objects_like_the_others(client, simulator, trade):
     order = client.crm.objects.basic_api.create("orders", make({"hs_order_name": "SO-1"}))
     invoice = client.crm.commerce.invoices.basic_api.create(
-        make({"hs_number": "INV-1", "hs_balance_due": "12.50"})
+        make({"hs_number": "INV-1", "hs_balance_due": "12.50", "hs_currency": "EUR"})
     )
     person = simulator.account.person()
     person.link("orders", order.id, "deals", trade["deal"])
@@ -167,11 +167,11 @@ def test_a_custom_object_is_defined_and_used_like_any_other(client, trade):
     schema = client.crm.schemas.core_api.create(egg)
     assert schema.object_type_id.startswith("2-")
     assert [each.name for each in client.crm.schemas.core_api.get_all().results] == ["parcel"]
-    for spelling in ("parcel", schema.object_type_id, schema.fully_qualified_name):
+    for spelling in ("p_parcel", schema.object_type_id, schema.fully_qualified_name):
         made = client.crm.objects.basic_api.create(spelling, make({"number": f"P-{spelling}"}))
         assert (
             client.crm.objects.basic_api.get_by_id(spelling, f"P-{spelling}", id_property="number").id
             == made.id
         )
-    client.crm.associations.v4.basic_api.create_default("parcel", made.id, "deals", trade["deal"])
+    client.crm.associations.v4.basic_api.create_default("p_parcel", made.id, "deals", trade["deal"])
     assert list(linked(client, "deals", trade["deal"], schema.object_type_id)) == [made.id]

@@ -199,6 +199,32 @@ def test_the_amount_of_a_line_is_computed_and_cannot_be_written(client):
 
 
 @pytest.mark.parametrize(
+    ("given", "amounts"),
+    [
+        ({"price": "234.56", "quantity": "10"}, ("2345.6", "0", "2345.6")),
+        ({"price": "234.56", "quantity": "10", "hs_discount_percentage": "20"}, ("2345.6", "469.12", "1876.48")),
+        ({"price": "5", "quantity": "3", "discount": "0.5"}, ("15", "1.5", "13.5")),
+        ({"price": "0.335", "quantity": "1", "hs_line_item_currency_code": "EUR"}, ("0.34", "0", "0.34")),
+        ({"price": "33.4", "quantity": "1", "hs_line_item_currency_code": "JPY"}, ("33", "0", "33")),
+        ({"price": "1.2345", "quantity": "1", "hs_line_item_currency_code": "KWD"}, ("1.235", "0", "1.235")),
+        ({"price": "9.99", "quantity": "3", "hs_discount_percentage": "5", "hs_line_item_currency_code": "USD"},
+         ("29.97", "1.5", "28.47")),
+    ],
+)  # fmt: skip
+def test_a_discount_is_taken_off_the_whole_line_and_rounded_to_its_currency(client, given, amounts):
+    line = client.crm.line_items.basic_api.create(make({"name": "Bolt", **given}))
+    names = ("hs_pre_discount_amount", "hs_total_discount", "amount")
+    assert tuple(line.properties[name] for name in names) == amounts
+
+
+def test_an_invoice_needs_its_currency_and_starts_as_a_draft(client, web):
+    refused = web("POST", "/crm/v3/objects/invoices", {"properties": {"hs_number": "1"}})
+    assert (refused.status_code, refused.json()["errors"][0]["context"]) == (400, {"properties": ["hs_currency"]})
+    made = client.crm.commerce.invoices.basic_api.create(make({"hs_currency": "KWD"}))
+    assert made.properties["hs_invoice_status"] == "draft"
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [("2026-11-24", "2026-11-24"), ("1795478400000", "2026-11-24"), (None, None)],
 )

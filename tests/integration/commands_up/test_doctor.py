@@ -68,6 +68,7 @@ def test_fix_shows_what_it_creates_and_creates_it_once(
     assert "To be created:" in fixed.stdout
     assert properties(account, "companies")["sync_reference"]["hasUniqueValue"] is True
     assert properties(account, "products")["stock_on_hand"]["type"] == "number"
+    assert properties(account, "products")["stock_expected_on"]["type"] == "date"
     again = run("doctor", "--fix", "--json", environ=hubspot_environ, cwd=tmp_path)
     document = json.loads(again.stdout)
     assert document["fixes"] == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sync_workers.flows.polling import poll
+from tests.integration.engine.interposed import after_step
 from tests.integration.engine.laws import hurry, prove
 from tests.world import World, make_order
 
@@ -53,6 +54,22 @@ def test_two_edits_within_a_stamps_second_around_a_poll_both_arrive(world: World
     world.settle()
     assert world.erp.fields("customer", party.id)["phone"] == "3"
     assert poll(world.runtime, "crm", "customer").raised == 0, "what we have seen is no news"
+
+
+def test_news_of_a_record_under_work_is_looked_at_by_the_one_who_holds_it(world: World) -> None:
+    deal = world.place_order(status="A")
+    record = world.tell("crm", "order", deal)
+
+    def edit() -> None:
+        world.crm.edit("order", deal, {"status": "B"})
+        world.tell("crm", "order", deal)
+
+    with after_step("answer", edit):
+        drained = world.work(record)
+    assert drained.settled == [record]
+    assert [(one.id, one.wait_s) for one in drained.again] == [(record, 0.0)]
+    assert world.work(record).again == []
+    assert world.orders()[0]["status"] == "B"
 
 
 def test_facts_older_than_the_event_do_not_settle_it(world: World) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import stat
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from sync_workers.connectors.contract import ListChange
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
 from sync_workers.runtime import (
@@ -74,6 +78,15 @@ def test_a_kind_whose_active_version_is_not_here_is_left_to_those_who_have_it(
 def test_what_is_kept_of_a_request_holds_no_secret(runtime: Runtime) -> None:
     kept = runtime.redact({"fields": {"note": "hook-secret-of-crm", "amount": 5}})
     assert kept == {"fields": {"note": "***", "amount": 5}}
+
+
+def test_what_is_kept_of_a_request_is_written_as_its_system_would_read_it(runtime: Runtime) -> None:
+    edits = ListChange(add=(("1", {"price": Decimal("4.25"), "day": date(2026, 3, 2)}),))
+    text = runtime.redact_text({"fields": {"größe": "hook-secret-of-crm", "big": 10**30, "lines": edits}})
+    assert json.loads(text) == {"fields": {
+        "größe": "***", "big": 10**30,
+        "lines": {"add": [["1", {"price": "4.25", "day": "2026-03-02"}]], "change": [], "remove": []},
+    }}
 
 
 def test_a_runtime_shows_no_secret_of_its_own(runtime: Runtime) -> None:

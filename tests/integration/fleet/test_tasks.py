@@ -21,7 +21,7 @@ from sync_workers.flows import polling
 from sync_workers.ledger import heartbeats
 from sync_workers.ledger.connection import LedgerDown
 from sync_workers.ledger.inbox import Arrival, record_arrivals
-from sync_workers.runtime import Runtime
+from sync_workers.runtime import Runtime, connect_redis
 
 NOW = datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)
 
@@ -153,6 +153,61 @@ def test_marks_expire_so_that_a_lost_message_costs_seconds(runtime: Runtime) -> 
     assert 0 < runtime.redis.pttl("sync:woken:1") <= 30_000  # type: ignore[operator]
 
 
+def test_a_record_that_was_settled_a_moment_ago_rests_and_is_told_to_come_back_once(runtime: Runtime) -> None:
+    one, two = Wakeups(runtime.redis), Wakeups(runtime.redis)
+    assert one.take([1, 2]) == ([1, 2], {})
+    assert one.rest([1]) == {1: 0.5}
+    ready, resting = two.take([1, 2])
+    assert ready == [2]
+    assert list(resting) == [1]
+    assert 0 < resting[1] <= 0.5
+    assert one.take([1]) == ([], {}), "somebody comes back for it already"
+    assert runtime.redis is not None
+    runtime.redis.delete("sync:rest:1")
+    assert two.take([1]) == ([1], {}), "rested"
+
+
+def test_a_record_that_keeps_coming_back_rests_longer_up_to_two_seconds(runtime: Runtime) -> None:
+    wakeups = Wakeups(runtime.redis)
+    assert [wakeups.rest([1])[1] for _ in range(4)] == [0.5, 1.0, 2.0, 2.0]
+    assert runtime.redis is not None
+    runtime.redis.delete("sync:pace:1")
+    assert wakeups.rest([1, 2]) == {1: 0.5, 2: 0.5}
+
+
+def test_taking_a_message_makes_room_for_the_next_one_even_for_a_record_that_rests(runtime: Runtime) -> None:
+    wakeups = Wakeups(runtime.redis)
+    wakeups.rest([1])
+    assert wakeups.publish([Wake(1, "live")]) == 1
+    wakeups.take([1])
+    assert wakeups.publish([Wake(1, "live")]) == 1
+
+
+def test_without_redis_nothing_rests(runtime: Runtime) -> None:
+    away = Wakeups(connect_redis("redis://127.0.0.1:1/0"))
+    for wakeups in (away, Wakeups(None)):
+        assert wakeups.rest([1]) == {}
+        assert wakeups.take([1]) == ([1], {})
+
+
+def test_edits_of_a_record_that_was_just_settled_cost_one_more_run(
+    runtime: Runtime, messages: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def drained(_: Runtime, ids: list[int], **_told: object) -> Drained:
+        asked.append(ids)
+        return Drained({"applied": len(ids)}, [Again(1, "order", 0.0)], ids)
+
+    monkeypatch.setattr(tasks.engine, "drain", drained)
+    tasks.drain([1])
+    assert messages() == 1, "news meanwhile: a countdown to the end of its rest"
+    for _ in range(5):
+        tasks.drain([1])
+    assert asked == [[1]]
+    assert messages() == 2, "the first of the five asks for one look, the others see that it will come"
+
+
 def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
@@ -169,7 +224,7 @@ def test_a_drain_publishes_what_the_engine_wants_looked_at_again(
 ) -> None:
     asked: list[list[int]] = []
 
-    def drained(_: Runtime, ids: list[int]) -> Drained:
+    def drained(_: Runtime, ids: list[int], **_told: object) -> Drained:
         asked.append(ids)
         return Drained({"dead": 1}, [Again(7, "order", 0.0), Again(8, "stock", 0.0), Again(9, "order", 3600.0)])
 

@@ -64,7 +64,7 @@ def test_an_arrival_that_finds_its_record_merged_while_it_waited_reaches_the_sur
         while not pids:
             pass
         wait_until_blocked(another_ledger(), pids[0])
-        tx.cursor.connection.commit()
+        tx.commit()
         assert waiting.result() == survivor
     assert column_of(ledger, survivor, "asked") == 3
 

@@ -127,7 +127,7 @@ def test_an_opening_that_waited_for_a_claim_finds_its_lease_gone(
         while not pids:
             pass
         wait_until_blocked(another_ledger(), pids[0])
-        tx.cursor.connection.commit()
+        tx.commit()
         assert waiting.result() == [LostLease()]
     assert load(ledger, taker)[0].attempts == []
 
@@ -175,7 +175,7 @@ def test_an_opening_waits_for_a_switch_that_is_under_way_and_then_heeds_it(
         while not pids:
             pass
         wait_until_blocked(another_ledger(), pids[0])
-        tx.cursor.connection.commit()
+        tx.commit()
         assert [type(answer) for answer in waiting.result()] == [Replan]
 
 

@@ -300,5 +300,5 @@ def _plan(ledger: Ledger, sql: str, parameters: Any) -> dict[str, Any]:
         row = tx.fetchone()
         assert row is not None
         plan: dict[str, Any] = row[0][0]["Plan"]
-        tx.cursor.connection.rollback()
+        tx.roll_back()
     return plan

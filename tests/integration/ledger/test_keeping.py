@@ -98,7 +98,7 @@ def test_parking_waits_for_the_linking_transaction(
         while not pids:
             pass
         wait_until_blocked(another_ledger(), pids[0])
-        tx.cursor.connection.commit()
+        tx.commit()
         waiting.result()
 
     assert is_due(ledger, waiter.id)

@@ -58,7 +58,7 @@ def test_news_that_commit_while_we_settle_leave_the_record_due(
         while not pids:
             pass
         wait_until_blocked(another_ledger(), pids[0])
-        tx.cursor.connection.commit()
+        tx.commit()
         assert waiting.result() == {held.id}
 
     assert is_due(ledger, held.id)

@@ -6,6 +6,8 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from sync_workers.connectors.bodies import UnreadableError, encode, parse, parse_delivery
 from sync_workers.errors import Malformed, PermanentError
@@ -21,6 +23,24 @@ def test_a_decimal_travels_as_the_number_it_is() -> None:
 def test_a_decimal_that_would_lose_a_digit_is_refused() -> None:
     with pytest.raises(PermanentError):
         encode({"a": Decimal("1234567890123456.789")})
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-10**6, 10**6, places=4))
+@example(Decimal("1E+30"))
+@example(Decimal("999999999999.99"))
+@example(Decimal("1E-400"))
+def test_a_number_is_sent_whole_or_not_at_all(value: Decimal) -> None:
+    try:
+        sent = encode(value)
+    except PermanentError:
+        return
+    assert json.loads(sent, parse_float=Decimal, parse_int=Decimal) == value
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_what_is_no_number_is_not_sent(value: str) -> None:
+    with pytest.raises((PermanentError, ValueError, OverflowError)):
+        encode({"a": Decimal(value)})
 
 
 @pytest.mark.parametrize("body", [b"NaN", b'{"a": Infinity}', b"\xff", b"", b"[" * 200 + b"]" * 200])

@@ -75,6 +75,40 @@ def test_a_value_there_and_back(
     assert converter.shown(canonical, spot()) == canonical
 
 
+NATIVES = {
+    "text": st.text(), "text_upper": st.text(), "text_lower": st.text(), "html_text": st.text(),
+    "exact": st.text(min_size=1),
+    "bool": st.sampled_from([True, False, "true", " NO ", "1"]),
+    "integer": st.integers(),
+    "decimal": st.decimals(-10**9, 10**9, places=6) | st.floats(-1e9, 1e9),
+    "money": st.decimals(-10**9, 10**9, places=6),
+    "date": st.dates() | st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
+    "datetime": st.datetimes(min_value=datetime(1900, 1, 2), timezones=st.just(UTC)),  # noqa: DTZ001
+    "epoch_ms": st.integers(10**9, 4 * 10**12),
+    "country": st.sampled_from(["uk", "Germany", "deu", "FR", " usa "]),
+    "map": st.sampled_from(["a", "b", "c"]),
+    "unit": st.sampled_from(["box", "pc", "third"]),
+}
+WAYS: list[tuple[str, dict[str, Any]]] = [
+    ("text", {}), ("text_upper", {}), ("text_lower", {}), ("exact", {}), ("html_text", {}), ("bool", {}),
+    ("integer", {}), ("decimal", {}), ("decimal", {"digits": 2}), ("decimal", {"digits": 1, "rounding": "down"}),
+    ("money", {}), ("date", {"zone": "Europe/Berlin"}), ("datetime", {"zone": "Asia/Tokyo", "precision": "second"}),
+    ("epoch_ms", {}), ("country", {"form": "name"}), ("country", {"form": "alpha3"}),
+    ("map", {"map": {"a": "x", "b": "x", "c": "y"}}), ("unit", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), WAYS)
+@given(st.data())
+def test_what_was_read_is_shown_as_it_was_read(name: str, options: dict[str, Any], data: st.DataObject) -> None:
+    """A write whose answer reads as it was sent needs no other proof that it took."""
+    converter = build_converter(name, options, UNITS)
+    at = spot({"currency": "JPY"})
+    canonical = converter.read(data.draw(NATIVES[name]), at)
+    if canonical is not None:
+        assert converter.shown(canonical, at) == canonical
+
+
 @pytest.mark.parametrize(
     ("name", "options", "native", "says"),
     [

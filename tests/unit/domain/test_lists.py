@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_workers.domain.lists import ListMerge
+from sync_workers.domain.mapping import Condition
 from sync_workers.domain.merge import merge
 from sync_workers.domain.native import ListChange
 from sync_workers.domain.records import Ref, View
@@ -173,3 +181,44 @@ def test_a_list_is_left_alone_where_it_may_not_be_written() -> None:
     plan = merge(sheet, views, refs, origin="crm", live=["crm"])
     assert plan.writes == ()
     assert "lines" not in plan.agreed["crm"]
+
+
+QUANTITIES = st.sampled_from([None, Decimal("1"), Decimal("1.0"), Decimal("2.50"), Decimal("2.5")])
+ITEMS = st.dictionaries(
+    st.sampled_from("abc"),
+    st.fixed_dictionaries({"part": st.sampled_from([None, "A", "B"]), "qty": QUANTITIES, "shipped": QUANTITIES}),
+    max_size=3,
+)
+
+
+def describe(system: str, shows: Any, held: Any, sent: Any) -> tuple[View, Ref]:
+    base = {} if held is None else {"name": "n", "lines": held}
+    ref = Ref(system, "1", sent=base and {"name": "n", "lines": sent}, held=base)
+    return View(system, {"name": "n", "lines": shows}), ref
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"owner": "origin"}, {"owner": "once"}, {"owner": "erp"}, {"owner": "shared", "prefer": "crm"},
+     {"owner": "crm", "when_blank": "leave"}],
+    ids=["list's", "origin", "once", "erp", "shared", "leave"],
+)
+@pytest.mark.parametrize("is_locked", [False, True])
+@given(st.lists(ITEMS, min_size=2, max_size=2), st.lists(st.none() | ITEMS, min_size=4, max_size=4), st.data())
+def test_lines_on_which_all_agree_come_out_as_if_every_field_had_been_decided(
+    more: dict[str, Any], is_locked: bool, shows: list[Any], bases: list[Any], data: st.DataObject
+) -> None:
+    sheet = sheet_with_lines(data.draw(st.sampled_from(["crm", "erp", "origin", "once"])))
+    part, *others = sheet.lists[0].fields
+    sheet = replace(sheet, lists=(replace(sheet.lists[0], fields=(replace(part, **more), *others)),))
+    if is_locked:
+        lock = (Condition("name", ("n",)),)
+        rules = [replace(rule, owner=data.draw(st.sampled_from(["crm", "erp"]))) for rule in sheet.fields]
+        sheet = replace(sheet, fields=tuple(rules), lists=(replace(sheet.lists[0], locked_when=lock),))
+    pairs = [describe(system, items, bases[at], bases[at + 2] or {})
+             for at, (system, items) in enumerate(zip(("crm", "erp"), shows, strict=True))]
+    pairs = pairs[:data.draw(st.integers(1, 2))]
+    views, refs = {view.system: view for view, _ in pairs}, {ref.system: ref for _, ref in pairs}
+    found = merge(sheet, views, refs, origin="crm")
+    with patch.object(ListMerge, "_undisputed", lambda *_: None):
+        assert repr(merge(sheet, views, refs, origin="crm")) == repr(found)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sync_workers.domain.merge import merge
+from sync_workers.domain.merge import _Merge, merge
 from sync_workers.domain.records import Conflict, Op, Plan, Ref, View
 from sync_workers.errors import PermanentError
 from tests.unit.domain.stores import make_sheet
@@ -281,3 +285,51 @@ def test_money_is_compared_in_the_digits_of_its_currency() -> None:
     erp = View("erp", {"currency": "JPY", "total": Decimal("1000.4")})
     crm = View("crm", {"currency": "JPY", "total": Decimal("1000")})
     assert merge(sheet, {"crm": crm, "erp": erp}, refs, origin="erp").writes == ()
+
+
+NUMBERS = st.sampled_from([None, Decimal("1"), Decimal("1.0"), Decimal("2.50")])
+OWNERS = st.sampled_from(["crm", "erp", "shop", "origin", "once", "shared"])
+
+
+@given(st.data())
+def test_what_all_agree_on_comes_out_as_if_the_rules_had_been_asked(data: st.DataObject) -> None:
+    systems = data.draw(st.lists(st.sampled_from(["crm", "erp", "shop"]), min_size=1, max_size=3, unique=True))
+    shows = {
+        system: {name: data.draw(NUMBERS) for name in "ab"} | {"c": data.draw(st.sampled_from([None, "EUR", "JPY"]))}
+        for system in systems
+    }
+    rules: list[dict[str, Any]] = []
+    for name in "abc":
+        rule: dict[str, Any] = {"name": name, "owner": data.draw(OWNERS), "as": "text" if name == "c" else "decimal"}
+        if rule["owner"] == "shared":
+            rule["prefer"] = "ask"
+        elif rule["owner"] in ("crm", "erp", "shop") and data.draw(st.booleans()):
+            rule["when_blank"] = "leave"
+        if name == "a" and data.draw(st.booleans()):
+            rule["locked_when"] = {"c": "EUR"}
+        places = data.draw(st.sets(st.sampled_from(["crm", "erp", "shop"]), min_size=1))
+        places |= {rule["owner"]} & {"crm", "erp", "shop"}
+        rules.append(rule | dict.fromkeys(sorted(places), name))
+    rules[2] |= {"owner": "crm", "crm": "c"}
+    rules[2].pop("prefer", None)
+    sheet = make_sheet([*rules, {"name": "d", "owner": "derived", "by": "join", "from": ["a", "c"], "erp": "d"}])
+    views = {}
+    for system, values in shows.items():
+        known = {rule.name for rule in sheet.fields if system in rule.places}
+        views[system] = View(system, {name: value for name, value in values.items() if name in known} | (
+            {"d": data.draw(st.sampled_from([None, "1 EUR"]))} if system == "erp" else {}))
+    bases = data.draw(st.booleans())
+    refs = {
+        system: Ref(system, "1", sent=dict(view.values or {}) if bases else {}, held=dict(view.values or {}))
+        for system, view in views.items()
+    }
+    live = data.draw(st.none() | st.sets(st.sampled_from(["crm", "erp", "shop"])))
+    found = merge(sheet, views, refs, origin="crm", live=live)
+    with patch.object(_Merge, "_is_undisputed", lambda *_: False):
+        assert told(merge(sheet, views, refs, origin="crm", live=live)) == told(found)
+
+
+def told(plan: Plan) -> str:
+    """Write a plan out to the last digit; in what order systems and fields agree says nothing."""
+    agreed = {system: dict(sorted(values.items())) for system, values in sorted(plan.agreed.items())}
+    return repr(replace(plan, agreed=agreed))

@@ -6,10 +6,11 @@ import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_workers.domain.values import decode, encode, fingerprint
+from sync_workers.domain.values import JsonText, decode, encode, fingerprint, values_text
 
 SCALARS = (
     st.none()
@@ -26,6 +27,22 @@ ITEMS = st.dictionaries(NAMES, st.dictionaries(NAMES, SCALARS, max_size=3), max_
 @given(st.dictionaries(NAMES, SCALARS | ITEMS, max_size=4))
 def test_values_come_back_from_json_as_they_went(values: dict) -> None:
     assert decode(json.loads(json.dumps(encode(values)))) == values
+
+
+@given(st.dictionaries(NAMES, SCALARS | ITEMS, max_size=4))
+def test_text_says_the_same_as_data(values: dict) -> None:
+    text = values_text(values)
+    assert type(text) is JsonText
+    assert json.loads(text) == encode(values)
+
+
+def test_a_value_that_no_canonical_value_is_has_no_text() -> None:
+    with pytest.raises(TypeError, match="no canonical value"):
+        values_text({"a": {1, 2}})  # type: ignore[dict-item]
+
+
+def test_a_lone_surrogate_has_a_text_for_the_ledger_to_refuse() -> None:
+    assert json.loads(values_text({"a": "\ud800"})) == {"a": "\ud800"}
 
 
 def test_items_keep_their_order_through_a_column_that_sorts_keys() -> None:

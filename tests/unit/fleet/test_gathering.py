@@ -1,0 +1,80 @@
+"""Messages that come while others are being planned are taken up together, and nobody waits for long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sync_workers.fleet.gathering import Gathering
+
+
+def test_what_came_meanwhile_is_taken_up_together_and_in_order() -> None:
+    gathering = Gathering(at_once=1, patience_s=30)
+    gathering.bring([1, 2])
+    with gathering.turn() as (first, _):
+        gathering.bring([7, 3])
+        gathering.bring([3, 5])
+    with gathering.turn() as (second, _):
+        pass
+    with gathering.turn() as (third, _):
+        pass
+    assert (first, second, third) == ([1, 2], [7, 3, 5], [])
+
+
+def test_no_more_are_taken_than_one_drain_should_have() -> None:
+    gathering = Gathering(most=3)
+    gathering.bring(range(5))
+    taken = []
+    for _ in range(3):
+        with gathering.turn() as (ids, _end):
+            taken.append(ids)
+    assert taken == [[0, 1, 2], [3, 4], []]
+
+
+def test_a_turn_that_takes_long_keeps_nobody_waiting() -> None:
+    gathering = Gathering(at_once=1, patience_s=0.02)
+    with gathering.turn():
+        began = time.monotonic()
+        with gathering.turn() as (ids, _):
+            assert ids == []
+        assert time.monotonic() - began < 10
+
+
+def test_a_turn_can_end_before_its_work_does() -> None:
+    gathering = Gathering(at_once=1, patience_s=30)
+    with gathering.turn() as (_, end):
+        end()
+        end()
+        with gathering.turn():
+            pass
+
+
+def test_ids_whose_drain_failed_are_the_next_ones() -> None:
+    gathering = Gathering()
+
+    def fail() -> None:
+        gathering.bring([1, 2])
+        with gathering.turn():
+            gathering.bring([9])
+            raise RuntimeError("the ledger is away")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with gathering.turn() as (ids, _):
+        assert ids == [1, 2, 9]
+
+
+def test_every_id_is_taken_exactly_once_however_many_bring_at_one_moment() -> None:
+    gathering, taken, guard = Gathering(most=10), [], threading.Lock()
+
+    def read(number: int) -> None:
+        gathering.bring(range(10 * number, 10 * number + 10))
+        with gathering.turn() as (ids, _), guard:
+            taken.extend(ids)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(100)))
+    assert sorted(taken) == list(range(1000))

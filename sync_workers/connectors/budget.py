@@ -14,10 +14,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import certifi
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,6 +29,7 @@ MAX_IDLE_S = 4.0
 """A kept connection idle for longer is renewed: common servers close at 5 s (uvicorn, Node.js), and a
 request that crosses with such a close would leave a write unsure for nothing."""
 
+LONGEST_PIECE = 64 * 1024  # a longer body is not copied behind its head
 LEAST_S = 0.001  # a socket time-out of 0 would mean non-blocking
 
 
@@ -176,9 +179,30 @@ def _connect(host: str, port: int, budget: Budget, options: Any, source: Any) ->
 
 
 class _Budgeted(HTTPConnection):
-    """Mixed into both schemes: connects within the budget, and is not kept when it idled too long."""
+    """Mixed into both schemes: connects within the budget, and is not kept when it idled too long.
+
+    The head of a request and its body go out in one piece: ``http.client`` sends them in two, which costs a
+    system call and wakes the other end twice.
+    """
 
     idle_since = float("inf")
+    _unsent: list[bytes] | None = None
+
+    def endheaders(self, *args: Any, **options: Any) -> None:
+        self._unsent = []
+        super().endheaders(*args, **options)
+
+    def send(self, data: Any) -> None:
+        if self._unsent is None or not isinstance(data, bytes) or len(data) > LONGEST_PIECE:
+            self._send_unsent()
+            super().send(data)
+        else:
+            self._unsent.append(data)
+
+    def _send_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, None
+        if unsent:
+            super().send(b"".join(unsent))
 
     def _new_conn(self) -> socket.socket:
         budget = _current.budget
@@ -205,6 +229,8 @@ class _Budgeted(HTTPConnection):
         return time.monotonic() - self.idle_since < MAX_IDLE_S and super().is_connected
 
     def getresponse(self) -> Any:
+        with suppress(BrokenPipeError):  # it may have refused before it had read all: its answer tells
+            self._send_unsent()
         self.idle_since = time.monotonic()
         return super().getresponse()
 
@@ -234,10 +260,34 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BudgetAdapter(HTTPAdapter):
-    """Carries requests over sockets that obey the budget in force; never tries again by itself."""
+    """Carries requests to one host over sockets that obey the budget in force; never tries again by itself.
+
+    What an adapter works out for each request anew is the same for all of ours: one host, no cookies, and a
+    body that we decode ourselves. So the pool is looked up once, and an answer is only its status, its headers
+    and the raw body. These are the methods that ``requests`` offers to be overridden.
+    """
 
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
+        self._pool: Any = None
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        return self._pool
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        target: str | None = getattr(request, "target", None)
+        return super().request_url(request, proxies) if proxies or target is None else target
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        response = Response.__new__(Response)  # its own beginning makes a cookie jar, which costs more than the rest
+        response.status_code, response.headers, response.raw = resp.status, resp.headers, resp
+        response.request, response.url = req, req.url or ""
+        response._content_consumed = False  # type: ignore[attr-defined]
+        return response
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

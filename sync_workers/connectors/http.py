@@ -21,7 +21,6 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
 
 from sync_workers.connectors.bodies import MAX_BODY, UnreadableError, encode, parse
 from sync_workers.connectors.budget import Budget, BudgetAdapter, spending
@@ -54,6 +53,12 @@ Sort = Callable[[Reply, bool], SyncError | None]
 
 Slot = Callable[[float], AbstractContextManager[None]]
 """Holds one call's place among all that the fleet may make, given its budget in seconds; raises Throttled."""
+
+
+class _Request(requests.PreparedRequest):
+    """``target`` is what follows the host in ``url``. No hooks and no cookies, so none are gone through."""
+
+    target: str
 
 
 @dataclass
@@ -91,7 +96,13 @@ class Http:
         self.base_url = self.base_url.rstrip("/")
         self.redact = Redaction([*self.secrets, parts.password])
         self._kept = _Kept()
-        self._urls: dict[str, str] = {}
+        whole = requests.PreparedRequest()
+        whole.prepare_url(self.base_url, None)
+        self._root = (whole.url or "").removesuffix(whole.path_url)
+        self._targets: dict[str, str] = {}
+        self._headers = {
+            "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "sync-workers", **self.headers,
+        }
 
     def call(
         self,
@@ -140,23 +151,18 @@ class Http:
     ) -> requests.PreparedRequest:
         if not path.startswith("/"):
             raise ValueError(f"a path must start with a slash: {path!r}")
-        request = requests.PreparedRequest()
+        request = _Request()
         request.method = method
-        url = self._urls.get(path)
-        if url is None:
+        target = self._targets.get(path)
+        if target is None:
             request.prepare_url(self.base_url + path, None)
-            url = request.url or ""
-            if len(self._urls) < 256 and not params:  # paths of collections recur, those of records do not
-                self._urls[path] = url
+            target = request.path_url
+            if len(self._targets) < 256 and not params:  # paths of collections recur, those of records do not
+                self._targets[path] = target
         if params:
-            url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
-        request.url = url
-        request.hooks = {"response": []}
-        request._cookies = None  # type: ignore[attr-defined]  # none are kept, so none are merged
-        sent: CaseInsensitiveDict[str] = CaseInsensitiveDict(
-            {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "sync-workers"}
-        )
-        sent.update(self.headers)
+            target += ("&" if "?" in target else "?") + urlencode(params, doseq=True)
+        request.target, request.url = target, self._root + target
+        sent = dict(self._headers)
         if json is not None:
             request.body = encode(json)
             sent["Content-Type"] = "application/json"
@@ -167,7 +173,7 @@ class Http:
             sent["Content-Length"] = str(len(request.body or b""))
         if headers:
             sent.update(headers)
-        request.headers = sent
+        request.headers = sent  # type: ignore[assignment]  # every name is written in one way here
         return request
 
     def _session(self) -> requests.Session:

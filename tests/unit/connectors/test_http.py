@@ -329,3 +329,33 @@ def test_cookies_and_proxies_of_the_environment_are_left_alone(monkeypatch: pyte
         client.call("GET", "/", writes=False)
         client.call("GET", "/", writes=False)
     assert not any(b"cookie" in each.lower() for each in seen)
+
+
+def test_a_call_goes_out_in_one_piece_that_wakes_the_target_once() -> None:
+    pieces: list[bytes] = []
+    with listening(lambda c: (pieces.append(c.recv(65536)), c.sendall(WHOLE))[1]) as url:
+        http(f"{url}/api").call("POST", "/größe 1", params={"at": "ü"}, json={"a": 1}, writes=True)
+    head, _, body = pieces[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /api/gr%C3%B6%C3%9Fe%201?at=%C3%BC HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer " + TOKEN.encode() in head
+    assert body == b'{"a":1}'
+
+
+def test_a_header_of_one_call_takes_the_place_of_the_systems_own() -> None:
+    seen: list[bytes] = []
+    with listening(lambda c: (seen.append(take_request(c)), c.sendall(WHOLE))[1]) as url:
+        http(url).call("POST", "/", json={}, headers={"Authorization": "Bearer another"}, writes=True)
+    assert seen[0].count(b"Authorization:") == 1
+    assert b"Authorization: Bearer another\r\n" in seen[0]
+
+
+def test_a_refusal_that_comes_before_the_whole_request_was_read_is_heard() -> None:
+    def behave(connection: socket.socket) -> None:
+        take_request(connection)
+        connection.sendall(b"HTTP/1.1 422 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+
+    with listening(behave) as url, pytest.raises(PermanentError):
+        http(url).call("POST", "/", json={"a": "x" * 2_000_000}, writes=True, budget_s=10)

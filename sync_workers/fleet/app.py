@@ -14,6 +14,7 @@ from kombu import pools
 
 from sync_workers import logs
 from sync_workers.fleet import queues
+from sync_workers.fleet.memory import keep_few_arenas
 from sync_workers.runtime import broker_url, forget_runtime, stop_work
 from sync_workers.settings import Settings
 
@@ -135,6 +136,11 @@ def _log_from_the_first_line(**_: Any) -> None:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _log_our_way(loglevel: int | None = None, **_: Any) -> None:
     logs.configure("DEBUG" if loglevel is not None and loglevel <= 10 else "INFO")
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def _keep_little(**_: Any) -> None:
+    keep_few_arenas()
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

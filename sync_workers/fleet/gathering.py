@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 AT_ONCE = 2
-MOST = 64  # more records in one drain would wait for each other longer than they save
+MOST = 32  # more records in one drain would wait for each other longer than they save
 PATIENCE_S = 0.05
 
 
@@ -26,9 +26,14 @@ class Gathering:
         self._guard = threading.Lock()
 
     def bring(self, ids: Sequence[int]) -> None:
-        """Add what a message named. Whoever brings must take a turn afterwards."""
+        """Add what a message named. Whoever brings takes turns afterwards until it ``has_any`` of them no more."""
         with self._guard:
             self._pending.update(dict.fromkeys(ids))
+
+    def has_any(self, ids: Sequence[int]) -> bool:
+        """Whether nobody has taken up one of these yet: a message may name more than one drain should have."""
+        with self._guard:
+            return not self._pending.keys().isdisjoint(ids)
 
     @contextmanager
     def turn(self) -> Iterator[tuple[list[int], Callable[[], None]]]:

@@ -6,7 +6,7 @@ slot. Failures of records never come up to here; a ledger that is away is all th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -50,15 +50,21 @@ LEDGER_AWAY: dict[str, Any] = {
 def drain(self: Any, record_ids: list[int]) -> None:
     """Work off these records as far as nobody else does. Twice is harmless: only one caller gets a claim."""
     runtime = current_runtime()
-    wakeups = Wakeups(runtime.redis)
     if runtime.stopping.is_set():
         return  # they stay due, and the sweep names them to a worker that stays
     queue = (self.request.delivery_info or {}).get("routing_key") or LIVE
     gathering = _gathered.setdefault(queue, Gathering())
     gathering.bring(record_ids)
-    with gathering.turn() as (ids, end):
-        ready, resting = wakeups.take(ids)  # before the claim: news from now on needs a message of its own
-        drained = engine.drain(runtime, ready, under_way=end) if ready else Drained()
+    while gathering.has_any(record_ids):
+        with gathering.turn() as (ids, end):
+            _drain(runtime, queue, ids, end)
+
+
+def _drain(runtime: Runtime, queue: str, ids: Sequence[int], end: Callable[[], None]) -> None:
+    """Work off what is due of these and does not rest, and publish what wants another look."""
+    wakeups = Wakeups(runtime.redis)
+    ready, resting = wakeups.take(ids)  # before the claim: news from now on needs a message of its own
+    drained = engine.drain(runtime, ready, under_way=end) if ready else Drained()
     rests = wakeups.rest(drained.settled)
     wakeups.publish(Wake(number, queue, wait_s) for number, wait_s in resting.items())
     again = (replace(one, wait_s=max(one.wait_s, rests.get(one.id, 0.0))) for one in drained.again)

@@ -236,6 +236,13 @@ def test_a_drain_publishes_what_the_engine_wants_looked_at_again(
     assert (messages() - before, messages("stock"), messages("dead_letter")) == (1, 1, 1)
 
 
+def test_a_message_is_drained_whole_however_many_it_names(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(tasks.engine, "drain", lambda _, ids, **_told: asked.extend(ids) or Drained())
+    tasks.drain(list(range(100)))
+    assert asked == list(range(100))
+
+
 def test_a_poll_that_fails_for_good_is_told_and_closed_when_it_works_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,17 @@ def test_no_more_are_taken_than_one_drain_should_have() -> None:
     assert taken == [[0, 1, 2], [3, 4], []]
 
 
+def test_a_message_that_names_more_than_one_drain_should_have_is_taken_up_whole() -> None:
+    gathering = Gathering(most=3)
+    ids = list(range(7))
+    gathering.bring(ids)
+    taken = []
+    while gathering.has_any(ids):
+        with gathering.turn() as (some, _end):
+            taken.append(some)
+    assert taken == [[0, 1, 2], [3, 4, 5], [6]]
+
+
 def test_a_turn_that_takes_long_keeps_nobody_waiting() -> None:
     gathering = Gathering(at_once=1, patience_s=0.02)
     with gathering.turn():

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass, replace
+from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ class Runtime:
 
 def _plain(value: Any) -> Any:
     """Give what JSON does not know a form: the parts of a dataclass, the text of anything else."""
+    if type(value) is Decimal:
+        return str(value)
     return vars(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 

@@ -6,11 +6,11 @@ wanted lists into writes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sync_workers.domain.columns import born_in, in_order, voices_of
+from sync_workers.domain.columns import in_order, voices_of, worked_out
 from sync_workers.domain.items import show_field
 from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ONCE, ORIGIN, SHARED, FieldRule, ListRule
@@ -50,6 +50,23 @@ class ListMerge:
             return None
         keys, source, rule, binds = self._membership(present)
         plan = ListPlan({}, rule)
+        agreed = self._agreed(present)
+        if agreed is not None:
+            plan.items = {key: agreed[key] for key in keys}
+        else:
+            verdicts = self._decided(keys, present, plan)
+            for system, items in present.items() if binds else ():
+                self._want(system, items, keys, source, verdicts, plan)
+        for system in newborn:
+            if system in self.rows.places and not self.rows.places[system].read_only:
+                names = self._names_born(system)
+                plan.births[system] = {key: self._new_item(names, plan.items[key]) for key in keys}
+        return plan
+
+    def _decided(
+        self, keys: Sequence[str], present: Mapping[str, Items], plan: ListPlan
+    ) -> dict[str, dict[str, Verdict]]:
+        """Settle the plan's items, and return the verdicts on those about which there was something to decide."""
         verdicts: dict[str, dict[str, Verdict]] = {}
         for key in keys:
             undisputed = self._undisputed(key, present)
@@ -62,13 +79,30 @@ class ListMerge:
                 for name, verdict in verdicts[key].items()
                 if not verdict.conflict
             }
-        if binds:
-            for system, items in present.items():
-                self._want(system, items, keys, source, verdicts, plan)
-        for system in newborn:
-            if system in self.rows.places and not self.rows.places[system].read_only:
-                plan.births[system] = {key: self._new_item(system, plan.items[key]) for key in keys}
-        return plan
+        return verdicts
+
+    def _agreed(self, present: Mapping[str, Items]) -> Items | None:
+        """Return all items when every system shows the same ones with the same values, None otherwise.
+
+        Only where one and the same system decides all their fields: then its items are what all rules would choose.
+        """
+        showing = tuple(present)
+        keeper = self.lock.system if self.lock else ""
+        memo = ("decides all", self.origin, showing, keeper)
+        first = worked_out(self.rows, memo, lambda: self._decides(keeper, showing))
+        if not first:
+            return None
+        items = present[first]
+        for system in showing:
+            if system != first and present[system] != items:
+                return None
+        return items
+
+    def _decides(self, keeper: str, showing: tuple[str, ...]) -> str:
+        voices = [voice for voice in voices_of(self.rows, self.origin, showing, keeper) if voice.first]
+        firsts = {voice.first for voice in voices}
+        is_simple = all(voice.rule.owner != SHARED and len(voice.others) == len(showing) - 1 for voice in voices)
+        return firsts.pop() if len(firsts) == 1 and is_simple else ""
 
     def _undisputed(self, key: str, present: Mapping[str, Items]) -> dict[str, Scalar] | None:
         """Return the item as all who show it agree on it, None where there is something to decide.
@@ -152,13 +186,14 @@ class ListMerge:
         if self.rows.places[system].read_only:
             return
         held = self._held(system)
+        names = self._names_born(system)
         wanted: Items = {}
         for key in keys:
             if key in items:
                 decided = verdicts.get(key)
                 wanted[key] = self._edited(system, key, items[key], decided, plan) if decided else items[key]
                 continue
-            wanted[key] = self._new_item(system, plan.items[key] | self._kept(held.get(key, {})))
+            wanted[key] = self._new_item(names, plan.items[key] | self._kept(held.get(key, {})))
             if key in held:  # taken out where it was not theirs to take out
                 plan.overrules.append(self._overrule(system, key, None, source, {key: wanted[key]}, plan))
         for key in items:
@@ -210,14 +245,16 @@ class ListMerge:
                 )
         return wanted
 
-    def _new_item(self, system: str, item: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    def _names_born(self, system: str) -> list[str]:
         """Return what an item added to ``system`` starts with; under a lock the owner is given its own fields back."""
-        born = born_in(self.rows, system)
-        return {
-            rule.name: item[rule.name]
-            for rule in self.rows.fields
-            if (rule.name in born or (self.lock and rule.has_room_in(system))) and item.get(rule.name) is not None
-        }
+        return worked_out(self.rows, ("names born", system, self.lock is not None), lambda: [
+            rule.name for rule in self.rows.fields
+            if rule.born_in(system) or (self.lock and rule.has_room_in(system))
+        ])
+
+    @staticmethod
+    def _new_item(names: Sequence[str], item: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        return {name: item[name] for name in names if item.get(name) is not None}
 
     def _side(self, system: str, key: str, name: str, item: Mapping[str, Scalar]) -> Side:
         all_held, all_sent = self._bases[system]

@@ -167,7 +167,7 @@ def write_native(
             spot = Spot(sheet.kind, name, system, links, after, present or {})
             draft.edit(place.path, _list_edits(rule, change, spot, item_ids.get(name, {})))
         else:
-            _put(draft, columns[name], change.after, whole, blank=True)
+            _put(draft, columns, (name,), after, whole, blank=True)
     return draft.fields()
 
 
@@ -189,8 +189,7 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
         values = {**spot.values, **item} if has_needs else spot.values
         at = Spot(spot.kind, f"{rows.name}[{key}].", spot.system, spot.links, values, native)
         draft = NativeDraft()
-        for name in names:
-            _put(draft, columns[name], item[name], at, blank=old is not None)
+        _put(draft, columns, names, item, at, blank=old is not None)
         if old is None:
             if place.stores_key:
                 draft.put(place.key, key)
@@ -205,20 +204,24 @@ def _there(fields: Mapping[str, Any], path: str) -> dict[str, Mapping[str, Any]]
     return {str(item["id"]): item for item in look(fields, path) or () if item.get("id") is not None}
 
 
-def _put(draft: NativeDraft, column: Column, value: Value, spot: Spot, *, blank: bool) -> None:
-    """Write one value of a row; a blank only where it clears something (``blank``)."""
-    native = None
-    if value is not None:
-        try:
-            native = column.converter.write(value, spot)
-        except Unconvertible:
-            _exactly(column.converter.write, value, spot, column.name, "should show")
-    if native is None and not blank:
-        return
-    if column.key:
-        draft.set(column.key, native)
-    else:
-        draft.put(column.path, native)
+def _put(
+    draft: NativeDraft, columns: Mapping[str, Column], names: Iterable[str], values: Mapping[str, Value], spot: Spot,
+    *, blank: bool,
+) -> None:
+    """Write the values of a row; a blank only where it clears something (``blank``)."""
+    for name in names:
+        column, value, native = columns[name], values[name], None
+        if value is not None:
+            try:
+                native = column.converter.write(value, spot)
+            except Unconvertible:
+                _exactly(column.converter.write, value, spot, name, "should show")
+        if native is None and not blank:
+            continue
+        if column.key:
+            draft.set(column.key, native)
+        else:
+            draft.put(column.path, native)
 
 
 def _items(value: Value) -> Items:

@@ -84,6 +84,8 @@ def _encode(value: Value) -> Any:
 
 def _tag(value: Any) -> Any:
     """Give what JSON does not know the form that ``encode`` gives it."""
+    if type(value) is Decimal:  # by far the most
+        return {DECIMAL: _shortest(value)}
     found = _encode(value)
     if found is value:
         raise TypeError(f"{type(value).__name__} is no canonical value: {value!r}")
@@ -109,7 +111,9 @@ def _decode(data: Any) -> Value:
 
 def _shortest(value: Decimal) -> str:
     """Write equal numbers alike (1.50 and 1.5, 0.00 and -0), without the rounding of ``normalize``."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text

@@ -168,11 +168,16 @@ def open_ledger(environ: Mapping[str, str] | None = None, *, pool_size: int = 10
     return Ledger(database_url(settings), pool_size=pool_size)
 
 
-def open_runtime(environ: Mapping[str, str] | None = None, *, pool_size: int = 10) -> Runtime:
-    """Build a runtime from the environment. Asks the ledger which mapping versions are active."""
+def open_runtime(
+    environ: Mapping[str, str] | None = None, *, pool_size: int = 10, by_key: bool = False
+) -> Runtime:
+    """Build a runtime from the environment. Asks the ledger which mapping versions are active.
+
+    ``by_key`` as ``Ledger`` has it.
+    """
     settings = Settings.load(environ)
     logs.hide(settings.secrets)
-    ledger = Ledger(database_url(settings), pool_size=pool_size)
+    ledger = Ledger(database_url(settings), pool_size=pool_size, by_key=by_key)
     broker = broker_url(settings)
     redis = connect_redis(broker)
     sheets = active_sheets(settings, ledger)

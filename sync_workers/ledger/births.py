@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sync_workers.ledger.columns import as_array
 from sync_workers.ledger.connection import Collision, Prepared, Tx
 from sync_workers.ledger.links import Place
 
@@ -15,7 +16,8 @@ ROUNDS = 4
 class Standing:
     """One locked record. ``at_work``: somebody holds it or died holding it; its facts may have been read.
 
-    ``rests``: nothing is about to look at it (held, dead, or waiting for a date).
+    ``rests``: nothing is about to look at it (held, dead, or waiting for a date). ``asked`` is how often a
+    record that is new was asked for at its birth; it is due, then.
     """
 
     id: int
@@ -25,6 +27,7 @@ class Standing:
     at_work: bool
     is_new: bool = False
     rests: bool = False
+    asked: int = 0
 
 
 FIND = Prepared("""
@@ -33,19 +36,28 @@ SELECT wanted.system, wanted.kind, wanted.external_id, f.record_id
   JOIN refs f ON f.system = wanted.system AND f.kind = wanted.kind AND f.external_id = wanted.external_id
 """)
 # The ref decides who is first; its foreign key is checked at the end, when the record stands.
-CREATE = Prepared("""
+FIND_OR_CREATE = Prepared("""
 WITH wanted AS MATERIALIZED (
-    SELECT nextval(pg_get_serial_sequence('records', 'id')) AS id, w.*
-      FROM (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) AS w (system, kind, external_id)
-             ORDER BY 1, 2, 3) AS w),
+    SELECT w.*, f.record_id
+      FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) AS w (system, kind, external_id, asked)
+      LEFT JOIN refs f ON f.system = w.system AND f.kind = w.kind AND f.external_id = w.external_id
+     ORDER BY 1, 2, 3),
+unknown AS MATERIALIZED (
+    SELECT nextval('records_id_seq'::regclass) AS id, system, kind, external_id, asked
+      FROM wanted WHERE record_id IS NULL),
 made AS (
     INSERT INTO refs (record_id, system, kind, external_id)
-    SELECT id, system, kind, external_id FROM wanted
+    SELECT id, system, kind, external_id FROM unknown
     ON CONFLICT (system, kind, external_id) DO NOTHING
-    RETURNING record_id, system, kind, external_id)
-INSERT INTO records (id, kind, origin_system, origin_id)
-OVERRIDING SYSTEM VALUE SELECT record_id, kind, system, external_id FROM made
-RETURNING origin_system, kind, origin_id, id
+    RETURNING record_id),
+born AS (
+    INSERT INTO records (id, kind, origin_system, origin_id, asked, due_at)
+    OVERRIDING SYSTEM VALUE
+    SELECT id, kind, system, external_id, asked, CASE WHEN asked > 0 THEN clock_timestamp() END
+      FROM unknown JOIN made ON made.record_id = unknown.id
+    RETURNING origin_system, kind, origin_id, id, asked)
+SELECT system, kind, external_id, record_id, NULL FROM wanted WHERE record_id IS NOT NULL
+UNION ALL SELECT * FROM born
 """)
 LOCK = Prepared("""
 SELECT id, kind, origin_system, origin_id, owner IS NOT NULL, merged_into,
@@ -55,30 +67,33 @@ SELECT id, kind, origin_system, origin_id, owner IS NOT NULL, merged_into,
 
 
 def find_or_create(
-    tx: Tx, places: Sequence[Place], older: Mapping[Place, tuple[str, ...]] | None = None
+    tx: Tx,
+    places: Sequence[Place],
+    older: Mapping[Place, tuple[str, ...]] | None = None,
+    asked: Mapping[Place, int] | None = None,
 ) -> dict[Place, Standing]:
     """Return the locked record of each place, new ones made with the place as their origin.
+
+    ``asked`` is how often each place is asked for: a new record begins with it, and is due. A known one is not
+    touched.
 
     ``older`` names ids that now lead to a place: an unknown place takes over the record of the first
     of them that is known (protocol R5), and no new one is made.
     """
-    wanted = set(places)
-    elders = {place: [(place[0], place[1], old) for old in olds] for place, olds in (older or {}).items()}
-    found: dict[Place, int] = {}
+    wanted, asked = set(places), asked or {}
+    found = _heirs(tx, wanted, older) if older else {}
     new: dict[Place, Standing] = {}
     for _ in range(ROUNDS):
-        missing = sorted(wanted - set(found) - set(new))
+        missing = sorted(wanted - found.keys() - new.keys())
         if not missing:
             break
-        asked = sorted({*missing, *(elder for place in missing for elder in elders.get(place, ()))})
-        known = _ids(tx, asked)
-        for place in missing:
-            heirs = [known[each] for each in (place, *elders.get(place, ())) if each in known]
-            if heirs:
-                found[place] = heirs[0]
-        for system, kind, external_id, record_id in _create(tx, [one for one in missing if one not in found]):
+        columns = [*zip(*missing, strict=True), [asked.get(place, 0) for place in missing]]
+        for system, kind, external_id, record_id, times in tx.rows(FIND_OR_CREATE, [*map(as_array, columns)]):
             place = (system, kind, external_id)
-            new[place] = Standing(record_id, kind, system, external_id, at_work=False, is_new=True)
+            if times is None:
+                found[place] = record_id
+            else:
+                new[place] = Standing(record_id, kind, system, external_id, at_work=False, is_new=True, asked=times)
     else:
         raise Collision(f"{missing[0]} came and went while it was stored")
     locked = lock_standing(tx, sorted(set(found.values())))
@@ -92,7 +107,7 @@ def lock_standing(tx: Tx, record_ids: Iterable[int]) -> dict[int, Standing]:
         return {}
     standing: dict[int, Standing] = {}
     leads: dict[int, int] = {}
-    for record_id, kind, system, external_id, at_work, merged_into, rests in tx.rows(LOCK, (wanted,)):
+    for record_id, kind, system, external_id, at_work, merged_into, rests in tx.rows(LOCK, (as_array(wanted),)):
         if merged_into is None:
             standing[record_id] = Standing(record_id, kind, system, external_id, at_work, rests=rests)
         else:
@@ -104,13 +119,10 @@ def lock_standing(tx: Tx, record_ids: Iterable[int]) -> dict[int, Standing]:
     return standing
 
 
-def _ids(tx: Tx, places: Sequence[Place]) -> dict[Place, int]:
-    rows = tx.rows(FIND, tuple(list(column) for column in zip(*places, strict=True)))
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
-
-
-def _create(tx: Tx, places: Sequence[Place]) -> list[tuple[str, str, str, int]]:
-    if not places:
-        return []
-    rows = tx.rows(CREATE, tuple(list(column) for column in zip(*places, strict=True)))
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+def _heirs(tx: Tx, places: set[Place], older: Mapping[Place, tuple[str, ...]]) -> dict[Place, int]:
+    """Return the record of each place that is known by itself or by one of its older ids."""
+    ids = {place: [place, *((*place[:2], old) for old in older.get(place, ()))] for place in places}
+    columns = zip(*sorted({one for each in ids.values() for one in each}), strict=True)
+    known = {(row[0], row[1], row[2]): row[3] for row in tx.rows(FIND, [*map(as_array, columns)])}
+    heirs = {place: [known[one] for one in each if one in known] for place, each in ids.items()}
+    return {place: each[0] for place, each in heirs.items() if each}

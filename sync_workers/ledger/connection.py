@@ -55,6 +55,7 @@ def driver_url(url: str) -> URL:
     return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2")
 
 
+_BY_KEY = "enable_seqscan=off"  # a young table seems cheap to read whole, and the plan outlives its youth
 _PARAMETER = re.compile(r"%(?:s|\((\w+)\)s|%)")  # psycopg2's two ways, and its escape
 _numbers = itertools.count(1)
 
@@ -183,13 +184,18 @@ class Tx:
 
 
 class Ledger:
-    """The ledger's pool. Making one opens no connection; a forked child calls ``dispose(close=False)``."""
+    """The ledger's pool. Making one opens no connection; a forked child calls ``dispose(close=False)``.
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    ``by_key`` is for a process whose every statement looks up by key: no plan of its connections then reads a
+    table whole, not even one that was made, perhaps by a foreign key, while the table was empty.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5, by_key: bool = False) -> None:
         self.url = url
         self.engine: Engine = create_engine(
             driver_url(url), pool_size=pool_size, max_overflow=pool_size, pool_timeout=30,
-            connect_args={"connect_timeout": CONNECT_S, "options": _SESSION,
+            connect_args={"connect_timeout": CONNECT_S,
+                          "options": f"{_SESSION} -c {_BY_KEY}" if by_key else _SESSION,
                           "application_name": "sync-workers"},
         )
         event.listen(self.engine, "connect", _leave_transactions_to_us)

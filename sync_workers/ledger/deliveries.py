@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sync_workers.ledger.columns import as_array
 from sync_workers.ledger.connection import Prepared, Tx
 
 NOTE = Prepared("""
 INSERT INTO deliveries AS known (system, key, seen, event_id)
-SELECT system, key, seen, nextval(pg_get_serial_sequence('events', 'id'))
+SELECT system, key, seen, nextval('events_id_seq'::regclass)
   FROM (SELECT * FROM unnest(%s::text[], %s::text[], %s::int[]) AS new (system, key, seen)
          ORDER BY 1, 2) AS new
 ON CONFLICT (system, key) DO UPDATE SET seen = known.seen + excluded.seen
@@ -31,11 +32,9 @@ def note(tx: Tx, keys: Sequence[tuple[str, str | None]]) -> list[Slot]:
     counts = Counter((system, key) for system, key in keys if key is not None)
     if not counts:
         return [Slot(True)] * len(keys)
-    systems, names = [pair[0] for pair in counts], [pair[1] for pair in counts]
-    new = {
-        (system, key): event_id
-        for system, key, event_id, is_new in tx.rows(NOTE, (systems, names, list(counts.values()))) if is_new
-    }
+    systems, names = zip(*counts, strict=True)
+    noted = tx.rows(NOTE, (as_array(systems), as_array(names), as_array(counts.values())))
+    new = {(system, key): event_id for system, key, event_id, is_new in noted if is_new}
     slots = []
     for system, key in keys:
         if key is None:

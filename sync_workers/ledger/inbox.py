@@ -6,15 +6,16 @@ A whole group of arrivals costs the same few statements as one.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sync_workers.ledger import aliases, deliveries
 from sync_workers.ledger.alerts import raise_alert
 from sync_workers.ledger.births import Standing, find_or_create, lock_standing
-from sync_workers.ledger.connection import Prepared, Tx, as_json, storable
+from sync_workers.ledger.columns import as_array, as_document, as_documents
+from sync_workers.ledger.connection import Prepared, Tx, storable
 from sync_workers.ledger.links import Place
 
 SOURCES = ("webhook", "poll", "replay", "reconcile", "person", "dependency", "late answer", "wake")
@@ -61,22 +62,19 @@ UPDATE records r SET asked = r.asked + news.n, due_at = least(r.due_at, clock_ti
 RETURNING r.id, r.asked
 """)
 INSERT = Prepared("""
-WITH news AS MATERIALIZED (
-    SELECT coalesce(n.event_id, nextval(pg_get_serial_sequence('events', 'id'))) AS id, n.*
-      FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-                  %s::text[], %s::bool[], %s::text[], %s::text[], %s::text[])
-        AS n (n, event_id, record_id, gen, system, kind, external_id, source, echo, version, payload, note)
-     ORDER BY n.n),
-made AS (
-    INSERT INTO events (id, record_id, gen, system, kind, external_id, source, echo, version, payload, note)
-    OVERRIDING SYSTEM VALUE
-    SELECT id, record_id, gen, system, kind, external_id, source, echo, version, payload::jsonb, note
-      FROM news)
-SELECT n, id FROM news
+INSERT INTO events (id, record_id, gen, system, kind, external_id, source, echo, version, note, payload)
+OVERRIDING SYSTEM VALUE
+SELECT coalesce(n.event_id, nextval('events_id_seq'::regclass)), n.record_id, n.gen, n.system, n.kind,
+       n.external_id, n.source, n.echo, n.version, n.note, n.payload::jsonb
+  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+              %s::bool[], %s::text[], %s::text[], string_to_array(%s, chr(30), ''))
+    AS n (event_id, record_id, gen, system, kind, external_id, source, echo, version, note, payload)
+RETURNING record_id, gen, id
 """)
 UNSETTLED_TWINS = Prepared("""
 SELECT DISTINCT n.n
-  FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+  FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
+              string_to_array(%s, chr(30), ''))
     AS n (n, record_id, system, kind, external_id, version, payload)
   JOIN events e ON e.record_id = n.record_id AND e.settled_at IS NULL AND e.source = 'webhook'
    AND e.system = n.system AND e.kind = n.kind AND e.external_id = n.external_id
@@ -95,26 +93,31 @@ def record_arrivals(tx: Tx, arrivals: Sequence[Arrival]) -> list[Arrived]:
         return []
     slots = deliveries.note(tx, [(one.system, one.key) for one in arrivals])
     older = {one.place: one.same_as for one in arrivals if one.same_as}
-    records = find_or_create(tx, [one.place for one in arrivals], older)
+    fresh = [number for number, slot in enumerate(slots) if slot.fresh]
+    payloads = {number: as_document(arrivals[number].payload) for number in fresh}
+    twins = _twins_in_group(arrivals, fresh, payloads)
+    # where records are joined below, the one that is asked for is only known afterwards
+    asked = {} if older else Counter(arrivals[number].place for number in fresh if number not in twins)
+    records = find_or_create(tx, [one.place for one in arrivals], older, asked)
     aliases.repoint_all(tx, older, records)
     if older:
         records = _survivors(tx, records)
-    fresh = [number for number, slot in enumerate(slots) if slot.fresh]
-    collapsed = _twins(tx, arrivals, fresh, records)
+    collapsed = _twins(tx, arrivals, fresh, payloads, twins, records)
     told = [number for number in fresh if number not in collapsed]
-    gens = _raise_asked(tx, [records[arrivals[number].place].id for number in told])
+    gens = _raise_asked(tx, [records[arrivals[number].place] for number in told])
     rows = []
     for number, gen in zip(told, gens, strict=True):
         one = arrivals[number]
-        rows.append((number, slots[number].event_id, records[one.place].id, gen, *one.place, one.source,
-                     one.echo, one.version, as_json(one.payload), storable(one.note)))
+        rows.append((slots[number].event_id, records[one.place].id, gen, *one.place, one.source, one.echo,
+                     one.version, storable(one.note), payloads[number]))
     events = _insert(tx, rows)
     given = dict(zip(told, gens, strict=True))
-    return [
-        Arrived(records[one.place].id, records[one.place].kind, events.get(number), given.get(number),
-                number in given)
-        for number, one in enumerate(arrivals)
-    ]
+    arrived = []
+    for number, one in enumerate(arrivals):
+        record, gen_given = records[one.place], given.get(number)
+        event_id = None if gen_given is None else events[record.id, gen_given]
+        arrived.append(Arrived(record.id, record.kind, event_id, gen_given, gen_given is not None))
+    return arrived
 
 
 def touch(tx: Tx, record_ids: Iterable[int], source: str, note: str | None) -> list[Arrived]:
@@ -122,15 +125,15 @@ def touch(tx: Tx, record_ids: Iterable[int], source: str, note: str | None) -> l
     standing = lock_standing(tx, sorted(set(record_ids)))
     found = {one.id: one for one in standing.values()}
     ids = sorted(found)
-    gens = _raise_asked(tx, ids)
+    gens = _raise_asked(tx, [found[record_id] for record_id in ids])
     rows = []
-    for number, (record_id, gen) in enumerate(zip(ids, gens, strict=True)):
+    for record_id, gen in zip(ids, gens, strict=True):
         one = found[record_id]
-        rows.append((number, None, record_id, gen, one.origin_system, one.kind, one.origin_id, source, False,
-                     None, None, storable(note)))
+        rows.append((None, record_id, gen, one.origin_system, one.kind, one.origin_id, source, False, None,
+                     storable(note), None))
     events = _insert(tx, rows)
-    return [Arrived(record_id, found[record_id].kind, events[number], gens[number], True)
-            for number, record_id in enumerate(ids)]
+    return [Arrived(record_id, found[record_id].kind, events[record_id, gen], gen, True)
+            for record_id, gen in zip(ids, gens, strict=True)]
 
 
 def quarantine(tx: Tx, system: str, reason: str, body: bytes) -> int:
@@ -145,61 +148,76 @@ def quarantine(tx: Tx, system: str, reason: str, body: bytes) -> int:
     return int(row[0])
 
 
-def _survivors(tx: Tx, records: dict[Place, Standing]) -> dict[Place, Standing]:
+def _survivors(tx: Tx, records: Mapping[Place, Standing]) -> dict[Place, Standing]:
     """Return where each place leads now: one delivery may tell of a record and of its merging away."""
     now = lock_standing(tx, {one.id for one in records.values()})
     return {place: one if now[one.id].id == one.id else now[one.id] for place, one in records.items()}
 
 
+def _twins_in_group(
+    arrivals: Sequence[Arrival], fresh: Sequence[int], payloads: Mapping[int, str | None]
+) -> set[int]:
+    """Return the webhooks without key that say the same as an earlier one of this group."""
+    first: dict[tuple[object, ...], int] = {}
+    return {
+        number for number in fresh
+        if arrivals[number].key is None and arrivals[number].source == "webhook"
+        and first.setdefault((*arrivals[number].place, arrivals[number].version, payloads[number]), number) != number
+    }
+
+
 def _twins(
-    tx: Tx, arrivals: Sequence[Arrival], fresh: Sequence[int], records: dict[tuple[str, str, str], Standing]
+    tx: Tx,
+    arrivals: Sequence[Arrival],
+    fresh: Sequence[int],
+    payloads: Mapping[int, str | None],
+    in_group: set[int],
+    records: Mapping[Place, Standing],
 ) -> set[int]:
     """Return those that say nothing new: the same as an unsettled one whose facts nobody has read yet.
 
     A record under work has perhaps been read before this edit, so there even an equal body is news; and one
     that is held has unsettled events which nobody will look at again without news.
     """
-    candidates = [
-        number for number in fresh
-        if arrivals[number].key is None and arrivals[number].source == "webhook"
-        and not records[arrivals[number].place].at_work
-        and not records[arrivals[number].place].rests
-    ]
-    if not candidates:
-        return set()
-    first: dict[tuple[object, ...], int] = {}
     twins: set[int] = set()
     rows = []
-    for number in candidates:
-        one = arrivals[number]
-        row = (records[one.place].id, *one.place, one.version, as_json(one.payload))
-        if first.setdefault(row, number) != number:
+    for number in fresh:
+        one, record = arrivals[number], records[arrivals[number].place]
+        if one.key is not None or one.source != "webhook" or record.at_work or record.rests:
+            continue
+        if number in in_group:
             twins.add(number)
-        elif not records[one.place].is_new:
-            rows.append((number, *row))
+        elif not record.is_new:
+            rows.append((number, record.id, *one.place, one.version, payloads[number]))
     if rows:
-        found = tx.rows(UNSETTLED_TWINS, tuple(list(column) for column in zip(*rows, strict=True)))
+        *columns, texts = zip(*rows, strict=True)
+        found = tx.rows(UNSETTLED_TWINS, [*map(as_array, columns), as_documents(texts)])
         twins |= {row[0] for row in found}
     return twins
 
 
-def _raise_asked(tx: Tx, record_ids: Sequence[int]) -> list[int]:
-    """Raise ``asked`` once per mention and return the generation of each, in order. The rows are locked."""
-    if not record_ids:
-        return []
-    counts: dict[int, int] = defaultdict(int)
-    for record_id in record_ids:
-        counts[record_id] += 1
-    asked: dict[int, int] = dict(tx.rows(RAISE, (list(counts), list(counts.values()))))
-    left = dict(counts)
+def _raise_asked(tx: Tx, records: Sequence[Standing]) -> list[int]:
+    """Raise ``asked`` once per mention and return the generation of each, in order. The rows are locked.
+
+    A record that is new was asked for at its birth.
+    """
+    counts = Counter(record.id for record in records)
+    asked = {record.id: record.asked for record in records if record.asked}
+    known = [record_id for record_id in counts if record_id not in asked]
+    if known:
+        numbers = [counts[record_id] for record_id in known]
+        asked |= dict(tx.rows(RAISE, (as_array(known), as_array(numbers))))
     gens = []
-    for record_id in record_ids:
-        left[record_id] -= 1
-        gens.append(asked[record_id] - left[record_id])
+    for record in records:
+        counts[record.id] -= 1
+        gens.append(asked[record.id] - counts[record.id])
     return gens
 
 
-def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[int, int]:
+def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], int]:
+    """Insert events and return the id of each by its record and generation."""
     if not rows:
         return {}
-    return dict(tx.rows(INSERT, tuple(list(column) for column in zip(*rows, strict=True))))
+    *columns, payloads = zip(*rows, strict=True)
+    inserted = tx.rows(INSERT, [*map(as_array, columns), as_documents(payloads)])
+    return {(record_id, gen): event_id for record_id, gen, event_id in inserted}

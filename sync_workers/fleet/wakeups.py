@@ -21,12 +21,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sync_workers import logs
-from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
+from sync_workers.fleet.app import LONGEST_COUNTDOWN_S
+from sync_workers.fleet.messages import redis_item, send_drain
 from sync_workers.fleet.queues import queue_of
 
 log = logs.get(__name__)
 
-DRAIN = "sync.drain"
 IDS_PER_MESSAGE = 16  # small enough that a burst is shared by a worker's threads
 MARK = "sync:woken:"
 MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
@@ -36,6 +36,7 @@ LATER = "sync:later:"
 REST_MS, LONGEST_REST_MS = 500, 2000
 AWAY_S = 1.0  # how long a broker that failed is left alone
 MOST_PENDING = 50_000
+BETWEEN_PUSHES_S = 0.01  # from the beginning of one to that of the next
 JUST_AFTER_S = 0.05  # a countdown must not end before the ledger's date does
 
 PUBLISHED = Counter("sync_wakeups_total", "Records named in published wake-ups", ["queue"])
@@ -43,12 +44,13 @@ UNPUBLISHED = Counter(
     "sync_wakeups_failed_total", "Records whose wake-up was not published; the sweep finds them"
 )
 
-# Marks what is not marked yet and returns the positions of those.
-_MARK = """
+# Marks what is not marked yet and returns the positions of those; if that is all, the messages are pushed.
+_PUSH = """
 local fresh = {}
-for i, id in ipairs(KEYS) do
-  if redis.call('SET', id, '1', 'NX', 'PX', ARGV[1]) then fresh[#fresh + 1] = i end
+for i = 2, #KEYS do
+  if redis.call('SET', KEYS[i], '1', 'NX', 'PX', ARGV[1]) then fresh[#fresh + 1] = i - 1 end
 end
+if #fresh == #KEYS - 1 then redis.call('LPUSH', KEYS[1], unpack(ARGV, 2)) end
 return fresh
 """
 
@@ -95,13 +97,6 @@ def wake_of(record_id: int, kind: str, *, source: str = "webhook", wait_s: float
     return Wake(record_id, queue_of(kind, source), wait_s)
 
 
-def send_drain(record_ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
-    """Publish one message: ids only, no customer data. Raises whatever the broker's client raises."""
-    app.send_task(
-        DRAIN, args=[list(record_ids)], queue=queue, countdown=countdown_s, retry=False, ignore_result=True
-    )
-
-
 class Wakeups:
     """Publishes wake-ups, each record once while a message for it is unread. Never raises, seldom blocks."""
 
@@ -118,7 +113,7 @@ class Wakeups:
         self._ids_per_message = ids_per_message
         self._clock = clock
         self._away_until = 0.0
-        self._mark: Any = redis.register_script(_MARK) if redis is not None else None
+        self._push: Any = redis.register_script(_PUSH) if redis is not None else None
         self._taking: Any = redis.register_script(_TAKE) if redis is not None else None
         self._resting: Any = redis.register_script(_REST) if redis is not None else None
 
@@ -127,15 +122,15 @@ class Wakeups:
 
         Waits beyond a minute are left to the sweep. While the broker is down nothing is tried for a second.
         """
-        groups: dict[tuple[str, float], list[int]] = defaultdict(list)
+        groups: dict[tuple[str, float], dict[int, None]] = defaultdict(dict)
         for wake in dict.fromkeys(wakes):
             if wake.wait_s <= LONGEST_COUNTDOWN_S:
                 # one message for what is due in the same quarter of a second
-                groups[wake.queue, math.ceil(wake.wait_s * 4) / 4].append(wake.record_id)
+                groups[wake.queue, math.ceil(wake.wait_s * 4) / 4][wake.record_id] = None
         if groups and self._clock() < self._away_until:
             UNPUBLISHED.inc(sum(len(ids) for ids in groups.values()))
             return 0
-        return sum(self._publish_group(queue, wait_s, ids) for (queue, wait_s), ids in groups.items())
+        return sum(self._publish_group(queue, wait_s, list(ids)) for (queue, wait_s), ids in groups.items())
 
     def take(self, record_ids: Sequence[int]) -> tuple[list[int], dict[int, float]]:
         """Take these records' messages as read; before they are claimed.
@@ -172,41 +167,46 @@ class Wakeups:
         except RedisError:
             log.warning("Wake-up marks stay until they expire")
 
-    def _publish_group(self, queue: str, wait_s: float, ids: Sequence[int]) -> int:
-        fresh = list(dict.fromkeys(ids))
-        if wait_s <= 0:
-            fresh = self._unmarked(fresh)
+    def _publish_group(self, queue: str, wait_s: float, ids: list[int]) -> int:
         published = 0
-        for start in range(0, len(fresh), self._ids_per_message):
-            part = fresh[start : start + self._ids_per_message]
-            try:
-                self._send(part, queue, wait_s + JUST_AFTER_S if wait_s > 0 else None)
-            except Exception as error:  # any client of any broker: the ledger knows what is due
-                self._away_until = self._clock() + AWAY_S
-                UNPUBLISHED.inc(len(fresh) - published)
-                log.warning("A wake-up was not published", queue=queue, error=type(error).__name__)
-                if wait_s <= 0:
-                    self.unmark(fresh[published:])
-                break
-            published += len(part)
-            PUBLISHED.labels(queue).inc(len(part))
+        try:
+            if self._redis is not None and wait_s <= 0:
+                published = self._push_unmarked(queue, ids)
+            else:
+                for part in self._parts(ids):
+                    self._send(part, queue, wait_s + JUST_AFTER_S if wait_s > 0 else None)
+                    published += len(part)
+        except Exception as error:  # any client of any broker: the ledger knows what is due
+            self._away_until = self._clock() + AWAY_S
+            UNPUBLISHED.inc(len(ids) - published)
+            log.warning("A wake-up was not published", queue=queue, error=type(error).__name__)
+            if wait_s <= 0:
+                self.unmark(ids[published:])
+        PUBLISHED.labels(queue).inc(published)
         return published
 
-    def _unmarked(self, ids: list[int]) -> list[int]:
-        if self._mark is None or not ids:
-            return ids
-        try:
-            fresh = self._mark(keys=[f"{MARK}{number}" for number in ids], args=[MARK_MS])
-        except RedisError:
-            return ids
-        return [ids[position - 1] for position in fresh]
+    def _push_unmarked(self, queue: str, ids: list[int]) -> int:
+        """Mark these and push their messages, in one round trip unless some of them are on their way already."""
+        keys = [queue, *[f"{MARK}{number}" for number in ids]]
+        items = [redis_item(part, queue) for part in self._parts(ids)]
+        fresh = self._push(keys=keys, args=[MARK_MS, *items])
+        if 0 < len(fresh) < len(ids):
+            rest = [ids[position - 1] for position in fresh]
+            self._redis.lpush(queue, *[redis_item(part, queue) for part in self._parts(rest)])  # type: ignore[union-attr]
+        return len(fresh)
+
+    def _parts(self, ids: list[int]) -> list[list[int]]:
+        return [ids[start : start + self._ids_per_message] for start in range(0, len(ids), self._ids_per_message)]
 
 
 class Publisher:
     """Publishes apart from whoever has news: a bounded set of wakes and one thread."""
 
-    def __init__(self, wakeups: Wakeups, *, most_pending: int = MOST_PENDING) -> None:
+    def __init__(
+        self, wakeups: Wakeups, *, most_pending: int = MOST_PENDING, between_s: float = BETWEEN_PUSHES_S
+    ) -> None:
         self._wakeups = wakeups
+        self._between_s = between_s
         self._most_pending = most_pending
         self._pending: dict[Wake, None] = {}
         self._ring = threading.Condition()
@@ -234,11 +234,15 @@ class Publisher:
     def _publish(self) -> None:
         while True:
             with self._ring:
-                self._busy = False
-                self._ring.notify_all()
                 self._ring.wait_for(lambda: bool(self._pending))
                 taken, self._pending, self._busy = list(self._pending), {}, True
+            pushed_at = time.monotonic()
             try:
                 self._wakeups.publish(taken)
             except Exception:  # without its thread every later wake-up would be lost in silence
                 log.exception("The publisher met a defect")
+            with self._ring:
+                self._busy = False
+                self._ring.notify_all()
+            # in a burst the next push then names dozens; who comes alone does not wait
+            time.sleep(max(0.0, pushed_at + self._between_s - time.monotonic()))

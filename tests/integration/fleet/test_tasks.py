@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from sync_workers.errors import PermanentError, SystemDown
 from sync_workers.fleet import tasks
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
 from sync_workers.fleet.beat import Job, jobs, once, slot_at
+from sync_workers.fleet.messages import send_drain
 from sync_workers.fleet.queues import ALL
-from sync_workers.fleet.wakeups import Wake, Wakeups, send_drain
+from sync_workers.fleet.wakeups import Wake, Wakeups
 from sync_workers.flows import polling
 from sync_workers.ledger import heartbeats
 from sync_workers.ledger.connection import LedgerDown
@@ -140,11 +142,34 @@ def test_a_record_with_an_unread_message_gets_no_second_one(runtime: Runtime, me
 
 
 def test_a_message_that_could_not_be_sent_leaves_no_mark_behind(runtime: Runtime) -> None:
-    def refuse(*_: object) -> None:
-        raise ConnectionError
-
-    assert Wakeups(runtime.redis, refuse).publish([Wake(1, "live")]) == 0
+    assert runtime.redis is not None
+    runtime.redis.set("live", "no list, so that the push is refused after the mark was made")
+    assert Wakeups(runtime.redis).publish([Wake(1, "live")]) == 0
+    runtime.redis.delete("live")
     assert Wakeups(runtime.redis).publish([Wake(1, "live")]) == 1
+
+
+def test_a_pushed_message_is_what_celery_itself_would_have_sent(runtime: Runtime) -> None:
+    assert runtime.redis is not None
+    send_drain([7, 8], "live", None)
+    Wakeups(runtime.redis).publish([Wake(7, "live"), Wake(8, "live")])
+    ours, theirs = (json.loads(item) for item in runtime.redis.lrange("live", 0, -1))  # type: ignore[union-attr]
+    ids = []
+    for one in (ours, theirs):
+        ids.append({one["headers"].pop("id"), one["headers"].pop("root_id"), one["properties"].pop("correlation_id")})
+        one["properties"].pop("delivery_tag")
+        one["headers"].pop("timelimit")  # where the tasks are known Celery fills in what the worker does otherwise
+    assert [len(each) for each in ids] == [1, 1]
+    assert ids[0].isdisjoint(ids[1])
+    assert ours["headers"] == theirs["headers"]
+    assert ours == theirs
+
+
+def test_only_what_no_message_names_is_pushed_in_parts(runtime: Runtime, messages: Callable[..., int]) -> None:
+    assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(10)]) == 10
+    assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 40
+    assert messages() == 1 + 3, "sixteen to a message"
+    assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 0
 
 
 def test_marks_expire_so_that_a_lost_message_costs_seconds(runtime: Runtime) -> None:

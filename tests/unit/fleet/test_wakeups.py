@@ -1,5 +1,7 @@
 """Wake-ups are grouped, tried once, and never anybody's problem but the sweep's."""
 
+import threading
+import time
 from collections.abc import Sequence
 
 from sync_workers.fleet.wakeups import Publisher, Wake, Wakeups, wake_of
@@ -79,3 +81,23 @@ def test_a_publisher_that_overflows_drops_and_lives_on() -> None:
     publisher.add([Wake(9, "live")])
     assert publisher.flush(10)
     assert broker.sent[-1][0] == [9]
+
+
+def test_in_a_burst_the_next_push_names_all_that_came_meanwhile() -> None:
+    broker, entered, go = Broker(), threading.Event(), threading.Event()
+
+    def send(ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
+        broker.send(ids, queue, countdown_s)
+        entered.set()
+        assert go.wait(10)
+
+    publisher = Publisher(Wakeups(None, send), between_s=0.2)
+    began = time.monotonic()
+    publisher.add([Wake(1, "live")])
+    assert entered.wait(10), "the first does not wait"
+    go.set()
+    for number in range(2, 12):
+        publisher.add([Wake(number, "live")])
+    assert publisher.flush(10)
+    assert [ids for ids, _, _ in broker.sent] == [[1], list(range(2, 12))]
+    assert time.monotonic() - began >= 0.2

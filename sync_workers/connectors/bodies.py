@@ -6,8 +6,12 @@ Shared by the calls that we make and the deliveries that we receive.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
+from math import isinf
 from typing import Any, NoReturn
+
+import orjson
 
 from sync_workers.errors import Malformed, PermanentError
 
@@ -34,25 +38,42 @@ def _depth_within(value: Any, left: int) -> bool:
     return True
 
 
-def _may_nest(body: bytes | str, depth: int) -> bool:
-    """Whether there are brackets enough to nest so deep; counting them is far cheaper than walking through."""
-    if isinstance(body, bytes):
-        return body.count(b"{") + body.count(b"[") > depth
-    return body.count("{") + body.count("[") > depth
-
-
 def parse(body: bytes | str, *, depth: int = MAX_DEPTH) -> Any:
     """Parse JSON; UnreadableError for what is not JSON, is not UTF-8, or nests too deep."""
+    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    value = _parse(raw)
+    may_be_deep = raw.count(b"[") + raw.count(b"{") > depth  # counting is far cheaper than walking through
+    if may_be_deep and type(value) in (dict, list) and not _depth_within(value, depth - 1):
+        raise UnreadableError(f"the JSON nests deeper than {depth}")
+    return value
+
+
+def _parse(raw: bytes) -> Any:
+    """Read with orjson what it reads as the standard library does, and leave all else to that one.
+
+    orjson makes a float of an integer beyond 64 bits, and refuses lone surrogates.
+    """
+    if _LONG_NUMBER not in raw.translate(_DIGITS_ALIKE):
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(raw)
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        return json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise UnreadableError("the JSON nests too deep") from None
     except UnreadableError:
         raise
     except (ValueError, UnicodeDecodeError) as error:
         raise UnreadableError(f"not JSON: {error}") from None
-    if type(value) in (dict, list) and _may_nest(body, depth) and not _depth_within(value, depth - 1):
-        raise UnreadableError(f"the JSON nests deeper than {depth}")
+
+
+_LONG_NUMBER = b"0" * 19
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")  # a tenth of a regular expression's time
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if isinf(value):
+        raise UnreadableError(f"the number {text[:40]} is larger than any that can be kept")
     return value
 
 

@@ -58,3 +58,28 @@ def test_nesting_up_to_the_cap_is_read() -> None:
 def test_an_oversized_delivery_is_malformed() -> None:
     with pytest.raises(Malformed):
         parse_delivery(b'"' + b"x" * 100 + b'"', most=50)
+
+
+@pytest.mark.parametrize(("body", "value"), [
+    pytest.param(b"123456789012345678901234567890", 123456789012345678901234567890, id="beyond 64 bits"),
+    pytest.param(b"[-9223372036854775809]", [-9223372036854775809], id="just beyond them, below zero"),
+    pytest.param(b'{"a": 9999999999999999999}', {"a": 9999999999999999999}, id="nineteen digits"),
+    pytest.param(b'"\\ud800"', "\ud800", id="a lone surrogate"),
+    pytest.param(b'"\\u0000"', "\x00", id="a NUL"),
+    pytest.param(b'\xef\xbb\xbf{"a": 1}', {"a": 1}, id="a byte order mark"),
+    pytest.param('{"a": "é"}'.encode("utf-16"), {"a": "é"}, id="UTF-16"),
+    pytest.param(b'{"a": 1, "a": 2}', {"a": 2}, id="the last of two"),
+    pytest.param(b"0.12345678901234567890", 0.12345678901234568, id="a long fraction"),
+])
+def test_what_is_read_is_what_the_standard_library_reads(body: bytes, value: object) -> None:
+    assert parse(body) == json.loads(body) == value
+    assert type(parse(body)) is type(value)
+
+
+def test_a_number_that_would_be_stored_as_infinity_is_unreadable() -> None:
+    with pytest.raises(UnreadableError, match="1e400"):
+        parse(b'{"total": 1e400}')
+
+
+def test_brackets_in_a_text_do_not_count_as_nesting() -> None:
+    assert parse(b'{"a": "' + b"[{" * 100 + b'"}') == {"a": "[{" * 100}

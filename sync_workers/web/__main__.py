@@ -1,6 +1,6 @@
 """``python -m sync_workers.web``: the receiver under granian, bound to SYNC_WEB_BIND.
 
-One process is enough: its threads wait for commits that they share, and two would halve the groups.
+One process is enough: its deliveries wait for commits that they share, and two would halve the groups.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from granian.http import HTTP1Settings
 from sync_workers import logs
 from sync_workers.settings import Settings
 
-THREADS = 64  # each holds one delivery while its group commits, so this bounds the group
+AT_ONCE = 256  # requests under way; each may hold a body
 HEADERS_WITHIN_MS = 10_000
 STOP_WITHIN_S = 10
 
@@ -23,14 +23,13 @@ def main() -> None:
     logs.configure(secrets=settings.secrets)
     host, port = settings.web_bind
     Granian(
-        "sync_workers.web.app:create_app",
+        "sync_workers.web.door:create_door",
         factory=True,
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=THREADS,
-        backpressure=4 * THREADS,
+        backpressure=AT_ONCE,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN_MS),
         websockets=False,
         respawn_failed_workers=True,

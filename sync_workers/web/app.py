@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from sync_workers import logs
@@ -26,7 +25,8 @@ from sync_workers.web.bodies import Environ
 from sync_workers.web.console import Console
 from sync_workers.web.health import Health
 from sync_workers.web.metrics import CONTENT_TYPE, Exposition
-from sync_workers.web.receiver import TRY_AGAIN_S, Answer, Receiver
+from sync_workers.web.receiver import TRY_AGAIN_S, Receiver
+from sync_workers.web.replies import JSON, Answer, Reply, reply, said
 from sync_workers.web.writer import GroupWriter
 
 log = logs.get(__name__)
@@ -36,8 +36,12 @@ CONSOLE = "/console/"
 OPEN_AGAIN_S = 1.0
 POOL = 3  # the writer, a quarantine and a health check at one time
 
+ONLY_POST = Answer(405, "deliveries come by POST")
+NOTHING_HERE = Answer(404, "there is nothing here")
+AWAY = Answer(503, "the ledger is away", TRY_AGAIN_S)
+DEFECT = Answer(503, "something is wrong here", TRY_AGAIN_S)
+
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 @dataclass(frozen=True)
@@ -87,29 +91,49 @@ def assemble(runtime: Runtime) -> Parts:
 class Site:
     """The application. Assembled at the first request that needs it, and tried again while that fails."""
 
-    def __init__(self, open_: Callable[[], Runtime] = lambda: open_runtime(pool_size=POOL)) -> None:
+    def __init__(self, open_: Callable[[], Runtime] = lambda: open_runtime(pool_size=POOL, by_key=True)) -> None:
         self._open = open_
         self._guard = threading.Lock()
         self._parts: Parts | None = None
         self._failed_at: float | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path: str = environ.get("PATH_INFO", "")
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        if path.startswith(HOOKS):
+            made = self.guarded(path, lambda: said(self._hook(path.removeprefix(HOOKS), environ)))
+        else:
+            made = self.look(method, path, environ.get("HTTP_AUTHORIZATION", ""))
+        start_response(made.line, made.headers)
+        return [made.body]
+
+    def look(self, method: str, path: str, authorization: str = "") -> Reply:
+        """Answer a request that is no delivery. Never raises, may ask the ledger and the broker."""
+        if path not in (CONSOLE, "/healthz", "/readyz", "/metrics"):
+            return said(NOTHING_HERE)
+        if method not in ("GET", "HEAD"):
+            return said(Answer(405, "read this by GET"), "GET, HEAD")
+        if path == "/healthz":
+            return said(Answer(200, "alive"))
+        show = {
+            CONSOLE: lambda: self._show_console(authorization),
+            "/metrics": self._show_metrics,
+            "/readyz": self._show_readiness,
+        }
+        return self.guarded(path, show[path])
+
+    def guarded(self, path: str, work: Callable[[], Reply]) -> Reply:
+        """Do this; what fails becomes an answer that tells to come again."""
         try:
-            if path.startswith(HOOKS):
-                return _say(start_response, self._hook(path.removeprefix(HOOKS), environ))
-            if path == CONSOLE and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-                return self._show(environ, start_response)
-            if path not in (CONSOLE, "/healthz", "/readyz", "/metrics"):
-                return _say(start_response, Answer(404, "there is nothing here"))
-            if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-                return _say(start_response, Answer(405, "read this by GET"), allow="GET, HEAD")
-            return self._look(path, start_response)
+            return work()
         except TransientError:
-            return _say(start_response, Answer(503, "the ledger is away", TRY_AGAIN_S))
+            return said(AWAY)
         except Exception:
             log.exception("A request met a defect", path=path)
-            return _say(start_response, Answer(503, "something is wrong here", TRY_AGAIN_S))
+            return said(DEFECT)
+
+    @property
+    def is_open(self) -> bool:
+        return self._parts is not None
 
     def parts(self) -> Parts:
         """Return the parts, made at the first call. Raises TransientError while the ledger is away."""
@@ -139,64 +163,30 @@ class Site:
 
     def _hook(self, system: str, environ: Environ) -> Answer:
         if environ["REQUEST_METHOD"] != "POST":
-            return Answer(405, "deliveries come by POST")
+            return ONLY_POST
         return self.parts().receiver.take(system, environ)
 
-    def _show(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _show_console(self, authorization: str) -> Reply:
         page = self.parts().console
-        if not page.admits(environ.get("HTTP_AUTHORIZATION", "")):
-            return _send(start_response, 401, "text/plain", b"a password is needed", [console.ASK])
-        return _send(start_response, 200, "text/html; charset=utf-8", page.page(), console.HEADERS)
+        if not page.admits(authorization):
+            return reply(401, "text/plain", b"a password is needed", [console.ASK])
+        return reply(200, "text/html; charset=utf-8", page.page(), console.HEADERS)
 
-    def _look(self, path: str, start_response: StartResponse) -> Iterable[bytes]:
-        if path == "/healthz":
-            return _say(start_response, Answer(200, "alive"))
-        if path == "/metrics":
-            return _send(start_response, 200, CONTENT_TYPE, self.parts().exposition.page())
+    def _show_metrics(self) -> Reply:
+        return reply(200, CONTENT_TYPE, self.parts().exposition.page())
+
+    def _show_readiness(self) -> Reply:
         try:
             found = self.parts().health.look()
         except TransientError:
             found = {"database": "failed"}
         ready = set(found.values()) == {"ok"}
-        return _send(
-            start_response,
-            200 if ready else 503,
-            "application/json",
-            json.dumps({"ready": ready, **found}).encode(),
-        )
+        return reply(200 if ready else 503, JSON, json.dumps({"ready": ready, **found}).encode())
 
 
 def create_app() -> Site:
     """Return the application for a WSGI server; opens nothing yet."""
     return Site()
-
-
-def _say(start_response: StartResponse, answer: Answer, *, allow: str = "POST") -> Iterable[bytes]:
-    body = json.dumps({"message": answer.text}).encode()
-    headers = [("Allow", allow)] if answer.status == 405 else []
-    if answer.retry_after_s is not None:
-        headers.append(("Retry-After", str(answer.retry_after_s)))
-    return _send(start_response, answer.status, "application/json", body, headers)
-
-
-def _send(
-    start_response: StartResponse,
-    status: int,
-    content_type: str,
-    body: bytes,
-    headers: Sequence[tuple[str, str]] = (),
-) -> Iterable[bytes]:
-    start_response(
-        _STATUS.get(status, f"{status} Unknown"),
-        [
-            ("Content-Type", content_type),
-            ("Content-Length", str(len(body))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Cache-Control", "no-store"),
-            *headers,
-        ],
-    )
-    return [body]
 
 
 def _database(runtime: Runtime) -> Callable[[], str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from sync_workers.connectors.bodies import MAX_DELIVERY
@@ -29,53 +30,77 @@ class Unacceptable(SyncError):
 def read_request(environ: Environ, public_url: str | None, *, most: int = MAX_DELIVERY) -> Request:
     """Return the delivery as it came in. Raises Unacceptable for one that is out of bounds."""
     headers = _headers(environ)
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    called = Called(environ.get("wsgi.url_scheme", "http"), host, environ.get("PATH_INFO", ""),
+                    environ.get("QUERY_STRING", ""))
     return Request(
         method=environ["REQUEST_METHOD"],
-        url=address(environ, public_url),
+        url=address(called, public_url),
         headers=headers,
         body=_body(environ, most),
         received_at=datetime.now(UTC),
     )
 
 
-def address(environ: Environ, public_url: str | None) -> str:
+class Called(NamedTuple):
+    """The address of a request as this server sees it."""
+
+    scheme: str
+    host: str
+    path: str
+    query: str
+
+
+def address(called: Called, public_url: str | None) -> str:
     """Return the URL as the sender called it, which some senders sign.
 
     Behind a proxy only ``public_url`` knows: a whole address is taken as it is, one without a path
     gets ours. Forwarding headers are not believed: anybody can send them.
     """
-    path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
     if public_url is None:
-        host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-        base = f"{environ.get('wsgi.url_scheme', 'http')}://{host}{path}"
+        base = f"{called.scheme}://{called.host}{called.path}"
     elif urlsplit(public_url).path in ("", "/"):
-        base = public_url.rstrip("/") + path
+        base = public_url.rstrip("/") + called.path
     else:
         base = public_url
-    return f"{base}?{query}" if query else base
+    return f"{base}?{called.query}" if called.query else base
 
 
-def _headers(environ: Environ) -> dict[str, str]:
-    headers = {
-        key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")
-    }
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(key):
-            headers[key.replace("_", "-").lower()] = environ[key]
+def bounded(headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers. Raises Unacceptable for too many of them, or too large ones."""
     if len(headers) > MAX_HEADERS or sum(map(len, headers.values())) > MAX_HEADER_BYTES:
         raise Unacceptable(431, "the request has too many headers, or too large ones")
     return headers
 
 
+def announced(length: str, most: int = MAX_DELIVERY) -> int:
+    """Return what ``Content-Length`` says. Raises Unacceptable for what is no number, or more than ``most``."""
+    if not (length.isascii() and length.isdigit()):
+        raise Unacceptable(400, "Content-Length is no number")
+    if len(length) > 12 or int(length) > most:
+        raise Unacceptable(413, f"the body is larger than {most} bytes")
+    return int(length)
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    headers = {_header(key): value for key, value in environ.items() if key.startswith("HTTP_")}
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            headers[key.replace("_", "-").lower()] = environ[key]
+    return bounded(headers)
+
+
+@lru_cache(maxsize=256)
+def _header(key: str) -> str:
+    return key[5:].replace("_", "-").lower()
+
+
 def _body(environ: Environ, most: int) -> bytes:
     stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
     if length:
-        if not (length.isascii() and length.isdigit()):
-            raise Unacceptable(400, "Content-Length is no number")
-        if len(length) > 12 or int(length) > most:
-            raise Unacceptable(413, f"the body is larger than {most} bytes")
-        body = _read(stream, int(length))
-        if len(body) < int(length):
+        size = announced(length, most)
+        body = _read(stream, size)
+        if len(body) < size:
             raise Unacceptable(400, "the body ended before its Content-Length")
         return body
     if not environ.get("wsgi.input_terminated"):

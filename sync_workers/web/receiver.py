@@ -6,6 +6,7 @@ is genuine but unreadable is kept in quarantine, since the sender will not send 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from sync_workers.connectors.contract import Connector, Notice, Outcome, Request
 from sync_workers.errors import Malformed, Refused, TransientError
 from sync_workers.ledger.inbox import Arrival
 from sync_workers.web.bodies import Environ, Unacceptable, read_request
-from sync_workers.web.writer import GroupWriter
+from sync_workers.web.replies import Answer
+from sync_workers.web.writer import Delivery, GroupWriter, Tell
 
 log = logs.get(__name__)
 
@@ -32,15 +34,26 @@ TOOK = Histogram(
 )
 
 Quarantine = Callable[[str, str, bytes], None]
+Read = Callable[[str | None], Request]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What to tell a sender: a status, a sentence, and when to come again."""
+@dataclass(eq=False, slots=True)
+class Underway:
+    """A genuine delivery that waits for its commit, or, when it is ``unreadable``, for being kept aside."""
 
-    status: int
-    text: str
-    retry_after_s: int | None = None
+    connector: Connector
+    request: Request
+    started: float
+    delivery: Delivery | None = None
+    unreadable: str = ""
+
+    @property
+    def is_to_be_kept(self) -> bool:
+        return self.delivery is None or bool(self.delivery.refused)
+
+
+Done = tuple[str, Answer] | Underway
+"""What became of a delivery, for the figures, and what to answer; or it is still under way."""
 
 
 class Receiver:
@@ -59,53 +72,88 @@ class Receiver:
         self._kinds = kinds
         self._writer = writer
         self._quarantine = quarantine
+        self.answer_within_s = writer.answer_within_s
 
     def take(self, system: str, environ: Environ) -> Answer:
         """Take one delivery and say what to answer. Never raises for what a sender can cause."""
+        settled = threading.Event()
+        step = self.begin(system, lambda public_url: read_request(environ, public_url), lambda _: settled.set())
+        if isinstance(step, Answer):
+            return step
+        if step.delivery is not None and not settled.wait(self.answer_within_s):
+            step.delivery.give_up()
+        return self.finish(step)
+
+    def knows(self, system: str) -> bool:
+        return system in self._connectors
+
+    def begin(self, system: str, read: Read, tell: Tell) -> Answer | Underway:
+        """Verify and split a delivery and hand it to the writer, without waiting for anything.
+
+        ``read`` returns the request for a public URL, or raises Unacceptable. ``tell`` is called as the writer
+        says; then ``finish`` gives the answer. Never raises for what a sender can cause.
+        """
         connector = self._connectors.get(system)
         if connector is None:
             DELIVERIES.labels("-", "unknown").inc()
             return Answer(404, "there is no such system")
         started = time.monotonic()
+        return self._counted(system, started, lambda: self._begin(connector, started, read, tell))
+
+    def finish(self, step: Underway) -> Answer:
+        """Say what to answer to a delivery that is settled. Looks into the ledger if ``is_to_be_kept``."""
+        answer = self._counted(step.connector.system, step.started, lambda: self._finish(step))
+        assert isinstance(answer, Answer)
+        return answer
+
+    def _counted(self, system: str, started: float, work: Callable[[], Done]) -> Answer | Underway:
         try:
-            outcome, answer = self._take(connector, environ)
+            done = work()
+            if isinstance(done, Underway):
+                return done
+            outcome, answer = done
         except TransientError as error:
             log.warning("A delivery was not stored", system=system, error=type(error).__name__)
-            outcome, answer = "try_later", self._later(connector, error)
+            outcome, answer = "try_later", self._later(self._connectors[system], error)
         except Exception:
             log.exception("A delivery met a defect", system=system)
-            outcome, answer = "try_later", self._later(connector, None)
+            outcome, answer = "try_later", self._later(self._connectors[system], None)
         DELIVERIES.labels(system, outcome).inc()
         TOOK.observe(time.monotonic() - started)
         return answer
 
-    def _take(self, connector: Connector, environ: Environ) -> tuple[str, Answer]:
-        system = connector.system
-        if environ["REQUEST_METHOD"] != "POST":
-            return "refused", Answer(405, "deliveries come by POST")
+    def _begin(self, connector: Connector, started: float, read: Read, tell: Tell) -> Done:
         try:
-            request = read_request(environ, self._public_urls.get(system))
+            request = read(self._public_urls.get(connector.system))
             connector.verify(request)
         except Unacceptable as error:
             return "refused", Answer(error.status, error.message)
         except (Refused, Malformed) as error:  # what cannot be verified is not genuine, however it looks
-            log.warning("A delivery was refused", system=system, reason=error.message)
+            log.warning("A delivery was refused", system=connector.system, reason=error.message)
             return "refused", Answer(connector.answer(Outcome.REFUSED), error.message)
         try:
             notices = connector.events(request)
         except Malformed as error:
-            return "malformed", self._keep(connector, request, error.message)
+            return Underway(connector, request, started, unreadable=error.message)
         except Exception as error:  # a defect of ours: the delivery is genuine, so it must not be lost
-            log.exception("A connector could not split a delivery", system=system)
-            return "malformed", self._keep(connector, request, f"{type(error).__name__} while reading it")
-        refused = self._writer.store(arrivals) if (arrivals := self._arrivals(system, notices)) else []
+            log.exception("A connector could not split a delivery", system=connector.system)
+            return Underway(connector, request, started, unreadable=f"{type(error).__name__} while reading it")
+        arrivals = self._arrivals(connector.system, notices)
+        if not arrivals:
+            return "accepted", _noted(connector, 0)
+        return Underway(connector, request, started, self._writer.submit(arrivals, tell))
+
+    def _finish(self, step: Underway) -> tuple[str, Answer]:
+        if step.delivery is None:
+            return "malformed", self._keep(step, step.unreadable)
+        refused = step.delivery.outcome()
         if refused:
             reasons = sorted({f"{arrival.kind}: {_reason(error)}" for arrival, error in refused})
-            log.error("The ledger cannot hold part of a delivery", system=system, notices=len(refused))
-            return "malformed", self._keep(
-                connector, request, "the ledger cannot hold it: " + "; ".join(reasons)
+            log.error(
+                "The ledger cannot hold part of a delivery", system=step.connector.system, notices=len(refused)
             )
-        return "accepted", Answer(connector.answer(Outcome.ACCEPTED), f"{len(arrivals)} noted")
+            return "malformed", self._keep(step, "the ledger cannot hold it: " + "; ".join(reasons))
+        return "accepted", _noted(step.connector, len(step.delivery.arrivals))
 
     def _arrivals(self, system: str, notices: Sequence[Notice]) -> list[Arrival]:
         known = [notice for notice in notices if notice.kind in self._kinds]
@@ -126,14 +174,18 @@ class Receiver:
             for notice in known
         ]
 
-    def _keep(self, connector: Connector, request: Request, reason: str) -> Answer:
-        self._quarantine(connector.system, reason, request.body)
-        log.warning("A delivery went into quarantine", system=connector.system)
-        return Answer(connector.answer(Outcome.MALFORMED), "kept for a person to look at")
+    def _keep(self, step: Underway, reason: str) -> Answer:
+        self._quarantine(step.connector.system, reason, step.request.body)
+        log.warning("A delivery went into quarantine", system=step.connector.system)
+        return Answer(step.connector.answer(Outcome.MALFORMED), "kept for a person to look at")
 
     def _later(self, connector: Connector, error: TransientError | None) -> Answer:
         wait = error.wait.total_seconds() if error is not None and error.wait else TRY_AGAIN_S
         return Answer(connector.answer(Outcome.TRY_LATER), "try again later", max(1, round(wait)))
+
+
+def _noted(connector: Connector, count: int) -> Answer:
+    return Answer(connector.answer(Outcome.ACCEPTED), f"{count} noted")
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +31,7 @@ QUEUE_DEPTH = Gauge("sync_commit_queue", "Deliveries that wait for a commit", mu
 REPEATED = Counter("sync_commit_repeated_total", "Groups that failed and were stored one delivery at a time")
 
 Commit = Callable[[Sequence[Arrival]], Sequence[Arrived]]
+Tell = Callable[[Sequence["Delivery"]], None]
 
 
 class QueueFull(TransientError):
@@ -43,17 +44,32 @@ class Unknown(TransientError):
 
 @dataclass(eq=False)
 class Delivery:
-    """One delivery on its way into the ledger. ``refused``: what the ledger cannot hold, with why."""
+    """One delivery on its way into the ledger. ``refused``: what the ledger cannot hold, with why.
+
+    Once its fate is known the writer's thread calls ``tell`` with it, and with all others of the group that
+    have the same one.
+    """
 
     arrivals: Sequence[Arrival]
-    settled: threading.Event = field(default_factory=threading.Event)
+    tell: Tell
     refused: list[tuple[Arrival, Exception]] = field(default_factory=list)
     error: Exception | None = None
     given_up: bool = False
 
+    def give_up(self) -> None:
+        """Say that nobody waits any longer: what has not been taken into a group is not stored."""
+        self.given_up = True
+        self.error = Unknown("the ledger did not answer in time")
+
+    def outcome(self) -> list[tuple[Arrival, Exception]]:
+        """Return what was refused. Raises a TransientError when the commit failed or is not known."""
+        if self.error is not None:
+            raise self.error
+        return self.refused
+
 
 class GroupWriter:
-    """Stores deliveries in groups. ``store`` returns only when the delivery's commit is known."""
+    """Stores deliveries in groups, and says so once the commit of each is known."""
 
     def __init__(
         self,
@@ -66,7 +82,7 @@ class GroupWriter:
         self._commit = commit
         self._committed = committed
         self._most_waiting = most_waiting
-        self._answer_within_s = answer_within_s
+        self.answer_within_s = answer_within_s
         self._waiting: deque[Delivery] = deque()
         self._ring = threading.Condition()
         self._stopped = False
@@ -78,7 +94,15 @@ class GroupWriter:
         Raises QueueFull, or a TransientError when the commit failed or is not known: then the
         sender must come again, and storing it twice is harmless.
         """
-        delivery = Delivery(arrivals)
+        settled = threading.Event()
+        delivery = self.submit(arrivals, lambda _: settled.set())
+        if not settled.wait(self.answer_within_s):
+            delivery.give_up()
+        return delivery.outcome()
+
+    def submit(self, arrivals: Sequence[Arrival], tell: Tell) -> Delivery:
+        """Queue a delivery and return at once; ``tell`` is called when its ``outcome`` is known. Raises QueueFull."""
+        delivery = Delivery(arrivals, tell)
         with self._ring:
             if self._stopped or len(self._waiting) >= self._most_waiting:
                 raise QueueFull("too many deliveries wait for the ledger")
@@ -86,13 +110,9 @@ class GroupWriter:
             if self._thread is None:  # not before: a server may fork after the application was loaded
                 self._thread = threading.Thread(target=self._write, name="group-writer", daemon=True)
                 self._thread.start()
-            self._ring.notify()
-        if not delivery.settled.wait(self._answer_within_s):
-            delivery.given_up = True
-            raise Unknown("the ledger did not answer in time")
-        if delivery.error is not None:
-            raise delivery.error
-        return delivery.refused
+            elif len(self._waiting) == 1:  # else it was rung for the first, or is at work and comes back by itself
+                self._ring.notify()
+        return delivery
 
     def stop(self) -> None:
         """Store what waits, take nothing more, and return."""
@@ -100,7 +120,7 @@ class GroupWriter:
             self._stopped = True
             self._ring.notify()
         if self._thread is not None:
-            self._thread.join(self._answer_within_s)
+            self._thread.join(self.answer_within_s)
 
     def _write(self) -> None:
         while group := self._next_group():
@@ -110,8 +130,7 @@ class GroupWriter:
                 log.exception("The group writer met a defect")
                 for delivery in group:
                     delivery.error = delivery.error or Unknown(f"{type(error).__name__} while storing")
-            for delivery in group:
-                delivery.settled.set()
+            _tell_all(group)
 
     def _next_group(self) -> list[Delivery]:
         """Wait for work and take what waits, up to a group; empty when stopped and drained."""
@@ -180,3 +199,14 @@ class GroupWriter:
         self._committed(arrived)
         if time.monotonic() - started > 1.0:
             log.warning("Telling of a commit held up the writer")
+
+
+def _tell_all(group: Sequence[Delivery]) -> None:
+    told: dict[Tell, list[Delivery]] = defaultdict(list)
+    for delivery in group:
+        told[delivery.tell].append(delivery)
+    for tell, deliveries in told.items():
+        try:
+            tell(deliveries)
+        except Exception:  # the others still wait for their answers
+            log.exception("A settled delivery could not be told")

@@ -17,7 +17,7 @@ from sync_workers.fleet import wakeups
 from sync_workers.ledger import deliveries, inbox
 from sync_workers.web import __main__ as web
 from sync_workers.web import writer
-from sync_workers.web.app import Site, create_app
+from sync_workers.web.door import Door, create_door
 
 PLACES: dict[str, tuple[Any, str]] = {
     "verify": (PlainConnector, "verify"),
@@ -26,7 +26,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "record": (inbox, "find_or_create"),
     "mark": (inbox, "_raise_asked"),
     "insert": (inbox, "_insert"),
-    "commit": (writer.GroupWriter, "store"),
+    "commit": (writer.GroupWriter, "_write_group"),
     "publish": (wakeups.Wakeups, "publish"),
 }
 
@@ -45,16 +45,16 @@ def arm(step: str, marker: Path) -> None:
     setattr(owner, name, wrapped)
 
 
-def create_armed_app() -> Site:
+def create_armed_door() -> Door:
     arm(os.environ["RECEIVER_DIES_AFTER"], Path(os.environ["RECEIVER_MARKER"]))
-    return create_app()
+    return create_door()
 
 
 def main() -> None:
     real = web.Granian
 
     def armed(target: str, **options: Any) -> Any:
-        return real("tests.crash.receiver:create_armed_app", **options)
+        return real("tests.crash.receiver:create_armed_door", **options)
 
     web.Granian = armed  # type: ignore[assignment, misc]
     web.main()

@@ -7,7 +7,7 @@ import pytest
 
 from sync_workers.errors import PermanentError, TransientError
 from sync_workers.ledger.inbox import Arrival, Arrived
-from sync_workers.web.writer import GroupWriter, QueueFull, Unknown
+from sync_workers.web.writer import Delivery, GroupWriter, QueueFull, Unknown
 
 
 def arrival(number: int) -> Arrival:
@@ -170,3 +170,27 @@ def test_a_stopped_writer_stores_what_waits_and_takes_no_more() -> None:
     writer.stop()
     with pytest.raises(QueueFull):
         writer.store([arrival(2)])
+
+
+def test_all_of_a_group_that_listen_together_are_told_at_once_and_a_deaf_one_harms_nobody() -> None:
+    store = Store()
+    writer = GroupWriter(store.commit)
+    told: list[list[Delivery]] = []
+    done = threading.Event()
+
+    def listen(deliveries: Sequence[Delivery]) -> None:
+        told.append(list(deliveries))
+        if sum(map(len, told)) == 4:
+            done.set()
+
+    def deaf(_: Sequence[Delivery]) -> None:
+        raise RuntimeError("its loop is closed")
+
+    store.go.clear()
+    first = writer.submit([arrival(0)], listen)
+    assert store.entered.acquire(timeout=10)
+    others = [writer.submit([arrival(number)], deaf if number == 2 else listen) for number in range(1, 5)]
+    store.go.set()
+    assert done.wait(10)
+    assert told == [[first], [others[0], others[2], others[3]]]
+    assert [each.outcome() for each in (first, *others)] == [[]] * 5

@@ -48,10 +48,12 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
 
     def write(tx: Tx) -> tuple[set[int], set[int], list[object]]:
         news.clear()
-        if (ending or changed) and going:  # each of the steps locks in order of id, several of them together do not
+        flushes = [_flush(run) for run in changed]
+        if going and (ending or not all(one.is_empty for one in flushes)):
+            # each of the steps locks in order of id, several of them together do not
             records.lock(tx, [run.id for run in runs], at_once=False)
         settled = settle(tx, [_settlement(run) for run in ending], news) if ending else set()
-        kept = flush(tx, [_flush(run) for run in changed]) if changed else set()
+        kept = flush(tx, flushes) if changed else set()
         opened = _open(tx, [run for run in writing if run not in changed or run.id in kept], batch) if writing else []
         for run in [*ending, *changed]:
             if run.id not in settled | kept:

@@ -114,12 +114,14 @@ def flush(tx: Tx, flushes: Sequence[Flush]) -> set[int]:
     """Keep refs, answers and overrules of runs that go on; return the records that are still theirs.
 
     Left out are those whose lease is gone and those of which another record had the ref: these have
-    been given back (due soon, held or joined) with their attempts still open.
+    been given back (due soon, held or joined) with their attempts still open. A run with nothing to keep is
+    not looked at: whether it is still ours is asked when its call is opened.
     """
     as_settlements = [
         Settlement(one.claim, "release", refs=one.refs, closings=one.closings, overrules=one.overrules)
-        for one in flushes
+        for one in flushes if not one.is_empty
     ]
+    silent = {one.claim.id for one in flushes if one.is_empty}
     ours, _ = _ours(tx, as_settlements)
     findings, _ = refs.store(tx, [(one.claim.id, state) for one in ours for state in one.refs])
     kept = [one for one in ours if one.claim.id not in findings]
@@ -127,7 +129,7 @@ def flush(tx: Tx, flushes: Sequence[Flush]) -> set[int]:
     answers.keep_overrules(tx, [(one.claim.id, row) for one in kept for row in one.overrules])
     if findings:
         settle(tx, [_instead(one, findings[one.claim.id]) for one in ours if one.claim.id in findings])
-    return {one.claim.id for one in kept}
+    return silent | {one.claim.id for one in kept}
 
 
 def late_answer(tx: Tx, attempt_id: int, response: Any) -> None:

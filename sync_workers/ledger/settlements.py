@@ -56,6 +56,10 @@ class Flush:
     closings: Sequence[Closing] = ()
     overrules: Sequence[OverruleRow] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.refs or self.closings or self.overrules)
+
 
 @dataclass(frozen=True)
 class Settlement:

@@ -76,7 +76,7 @@ def of_claimed(_: Any, claims: Sequence[Any]) -> list[str]:
     return [claim.kind for claim in claims]
 
 
-def of_settled(_: Any, items: Sequence[Any]) -> list[str]:
+def of_settled(_: Any, items: Sequence[Any], *__: Any) -> list[str]:
     return [item.claim.kind for item in items]
 
 

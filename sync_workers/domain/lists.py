@@ -20,11 +20,15 @@ from sync_workers.domain.rules import Look, Move, Side, Verdict, choose, decide
 
 @dataclass
 class ListPlan:
-    """What each system's list should be. A system that agrees is not in ``wanted``."""
+    """What each system's list should be. A system that agrees is not in ``wanted``.
+
+    ``rule`` decided which items there are, ``rules`` all that is written to a system: its items or their fields.
+    """
 
     items: Items
     rule: str
     wanted: dict[str, Items] = field(default_factory=dict)
+    rules: dict[str, dict[str, None]] = field(default_factory=dict)
     births: dict[str, Items] = field(default_factory=dict)
     overrules: list[Overrule] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
@@ -201,6 +205,8 @@ class ListMerge:
                 plan.overrules.append(self._overrule(system, key, {key: items[key]}, source, None, plan))
         if wanted != items:
             plan.wanted[system] = wanted
+            if list(wanted) != list(items):
+                plan.rules.setdefault(system, {})[plan.rule] = None
 
     def _kept(self, held: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """An item that comes back under a lock comes back as it was shown there, not as it is kept elsewhere."""
@@ -231,6 +237,7 @@ class ListMerge:
             if move is not Move.CHANGE:
                 continue
             wanted[name] = _scalar(verdict.owed(side))
+            plan.rules.setdefault(system, {})[verdict.rule] = None
             if side.moved:
                 plan.overrules.append(
                     Overrule(

@@ -38,6 +38,7 @@ from sync_workers.errors import PermanentError
 __all__ = ["Taken", "after_write", "merge"]
 
 MISSING: Any = object()
+RULES = "; "  # between the rules of one list's items and fields
 
 
 def merge(
@@ -258,7 +259,7 @@ class _Merge:
                 self.births.setdefault(system, {})[rows.name] = Change(None, items, text)
         for system, items in plan.wanted.items():
             if self._is_live(system):
-                change = Change(self._value(system, rows.name), items, plan.rule)
+                change = Change(self._value(system, rows.name), items, RULES.join(plan.rules[system]))
                 self.changes.setdefault(system, {})[rows.name] = change
         if not plan.conflicts and all(self._is_live(system) for system in plan.wanted):
             self._agree_on_list(rows, plan)

@@ -78,6 +78,8 @@ BREAKS: list[tuple[str, str, str]] = [
            " outcome = NULL", "event"),
     ("L3", "UPDATE attempts SET op = 'update', fields = '{\"total\": {\"before\": \"1\", \"after\": \"2\","
            " \"rule\": \"owner erp\"}}'", "wrote total to erp"),
+    ("L3", "UPDATE attempts SET op = 'update', fields = ('{\"lines\": {\"before\": null, \"after\": null,"
+           " \"rule\": \"owner crm' || chr(59) || ' owner erp\"}}')::jsonb", "wrote lines to erp"),
     ("L3", "INSERT INTO overrules (record_id, field, system, winner, rule, mapping_version)"
            " SELECT id, 'total', 'crm', 'crm', 'owner crm', 1 FROM records", "lost to the same system"),
     ("L4", "UPDATE refs SET held = '{\"po_number\": \"PO-2\"}' WHERE system = 'erp'", "po_number"),

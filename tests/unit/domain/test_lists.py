@@ -118,6 +118,15 @@ def test_what_is_not_the_owners_list_is_put_back_and_reported() -> None:
     assert f"lines[erp:{extra}]" in lost
 
 
+def test_a_list_is_written_under_the_rules_of_what_changes_in_it() -> None:
+    world = world_with_lines(("A", 1), ("B", 2))
+    world.stores["erp"].edit_line(world.lines("erp", "id")[0], "shipped", "1")
+    assert [(write.system, write.changes["lines"].rule) for write in world.run()[0].writes] == [("crm", "owner erp")]
+    world.settle()
+    world.stores["crm"].add_line(part="C", qty=Decimal(3))
+    assert [(write.system, write.changes["lines"].rule) for write in world.run()[0].writes] == [("erp", "owner crm")]
+
+
 def test_a_copied_line_that_carries_our_key_twice_is_a_new_line() -> None:
     world = world_with_lines(("A", 1))
     [key] = world.lines("erp", "key")

@@ -103,13 +103,17 @@ class Flights:
             if isinstance(heard, BaseException):
                 raise heard
             for run, answer, took_ms in heard:
-                if not isinstance(answer, Throttled):  # waiting for a place says nothing of how long a call takes
-                    is_outage = isinstance(answer, BaseException) and endings.is_outage(answer)
-                    self.batch.runtime.callers.note(lane.system, took_ms / 1000, answered=not is_outage)
                 calls.take_answer(run, answer, took_ms, self.batch)
             self._crew(lane)
             back += group
         return back
+
+    def _note(self, lane: _Lane, heard: Sequence[Heard]) -> None:
+        """Learn from a call before the next one goes out."""
+        for _, answer, took_ms in heard:
+            if not isinstance(answer, Throttled):  # waiting for a place says nothing of how long a call takes
+                is_outage = isinstance(answer, BaseException) and endings.is_outage(answer)
+                self.batch.runtime.callers.note(lane.system, took_ms / 1000, answered=not is_outage)
 
     def _crew(self, lane: _Lane, *, more: bool = False) -> None:
         """See that as many threads are at it as the system's state and pace ask for."""
@@ -143,6 +147,7 @@ class Flights:
             heard: list[Heard] | BaseException
             try:
                 heard = calls.send(group, self.batch)
+                self._note(lane, heard)
             except BaseException as error:  # goes up in the drain's own thread
                 heard = error
             with lane.guard:

@@ -85,7 +85,9 @@ def describe(session: Session, kind: Kind, within: Deadline) -> dict[str, FieldT
     for place in kind.places.values():
         wanted.setdefault(place.model, set()).add(place.field)
     models = {model: session.ask_fields(model, within, sorted(names)) for model, names in wanted.items()}
-    found = {"id": FieldType("integer", read_only=True, unique=True), **_DERIVED.get(kind.name, {})}
+    number = FieldType("integer", read_only=True, unique=True)
+    nested = {path.rpartition(".")[0] for path in kind.places if "." in path} & set(kind.places)
+    found = {"id": number, **{f"{path}.id": number for path in nested}, **_DERIVED.get(kind.name, {})}
     for path, place in kind.places.items():
         field = models[place.model].get(place.field)
         if field is not None:

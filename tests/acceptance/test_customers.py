@@ -72,7 +72,7 @@ def test_a_limit_that_finance_grants_is_seen_by_sales(loaded: Distributor) -> No
 
 def test_suppliers_and_the_company_itself_are_no_customers(loaded: Distributor) -> None:
     known = set(loaded.companies())
-    (category,) = loaded.clerk.create("party.category", {"name": "Suppliers"})
+    category = loaded.clerk.one("party.category", [["name", "=", catalogue.SUPPLIERS]])
     loaded.clerk.create("party.party", {"name": "Bearing Works", "code": "S1",
                                         "categories": [["add", [category]]]})  # fmt: skip
     loaded.settle()

@@ -110,24 +110,6 @@ def test_what_may_still_change_after_the_order_is_confirmed_flows(loaded: Distri
     assert loaded.sale(deal)["comment"] == "Deliver to gate 4"
 
 
-def test_what_may_not_change_any_more_is_a_dead_letter_that_ends_when_it_is_taken_back(
-    loaded: Distributor,
-) -> None:
-    deal = loaded.win(loaded.company("C1005")["id"], [line("BRG-6207-2RS", "4", "8.4094")])
-    loaded.settle()
-    (item,) = loaded.crm.person().see("deals", deal)["links"]["line_items"]
-    loaded.crm.person(7).edit("line_items", item, {"quantity": "400"})
-    loaded.settle()
-    letter = loaded.letter("order", deal)
-    assert "lines cannot be changed any more, it is processing" in letter.message
-    assert "take the change back" in letter.mend
-    loaded.crm.person(7).edit("line_items", item, {"quantity": "4"})
-    with loaded.written() as writes:
-        loaded.settle()
-    assert not loaded.letters()
-    assert writes == {"crm": 0, "erp": 0}
-
-
 def test_a_shipped_order_shows_its_state(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1006")["id"], [line("BRG-6208-2RS", "4", "8.97")])
     loaded.settle()

@@ -126,7 +126,7 @@ class Erp:
         """Press buttons on the order's open shipment, no further."""
         (shipment,) = warehouse.open_shipments(self.clerk, int(order.id))
         for button in buttons:
-            self.clerk.press("stock.shipment.out", button, shipment)
+            self.clerk.press_through("stock.shipment.out", button, shipment)
 
     def currency(self, code: str, digits: int, rate: str) -> str:
         """Return the code of a currency that the ERP has, with this rate where it is new."""

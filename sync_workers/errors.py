@@ -10,7 +10,13 @@ from datetime import timedelta
 
 
 class SyncError(Exception):
-    """Any failure that we sorted. ``mend`` says, in plain words, what would put it right."""
+    """Any failure that we sorted. ``mend`` says, in plain words, what would put it right.
+
+    ``outage``: the system did not serve us at all (no connection, no answer, 5xx), so it counts towards its
+    circuit; a stale version, a lock or a limit speaks of this one record or of us.
+    """
+
+    outage = False
 
     def __init__(self, message: str, *, mend: str = "", field: str | None = None) -> None:
         super().__init__(message)
@@ -20,11 +26,7 @@ class SyncError(Exception):
 
 
 class TransientError(SyncError):
-    """Nothing was stored and the same try may succeed later; ``wait`` is the system's own advice.
-
-    ``outage``: the system did not serve us at all (no connection, no answer, 5xx), so it counts
-    towards its circuit; a stale version or a lock speaks of this one record.
-    """
+    """Nothing was stored and the same try may succeed later; ``wait`` is the system's own advice."""
 
     def __init__(
         self, message: str, *, wait: timedelta | None = None, mend: str = "", outage: bool = False
@@ -41,9 +43,16 @@ class Throttled(TransientError):
 class SystemDown(TransientError):
     """The system serves nobody now (circuit open, maintenance, credentials refused): its work waits."""
 
+    def __init__(self, message: str, *, wait: timedelta | None = None, mend: str = "", outage: bool = True) -> None:
+        super().__init__(message, wait=wait, mend=mend, outage=outage)
+
 
 class Unsure(SyncError):
     """A write went out and its fate is unknown: the attempt stays open, the next run looks first."""
+
+    def __init__(self, message: str, *, mend: str = "", field: str | None = None, outage: bool = True) -> None:
+        super().__init__(message, mend=mend, field=field)
+        self.outage = outage
 
 
 class Exists(SyncError):

@@ -30,7 +30,7 @@ from sync_workers import logs
 from sync_workers.connectors import registry
 from sync_workers.connectors.callers import Callers
 from sync_workers.connectors.contract import Connector, Types
-from sync_workers.connectors.limiter import Limiter
+from sync_workers.connectors.limiter import PATIENCE_S, Limiter
 from sync_workers.domain.mapping import Sheet
 from sync_workers.domain.value_types import types_of
 from sync_workers.domain.values import JsonText
@@ -169,11 +169,13 @@ def open_ledger(environ: Mapping[str, str] | None = None, *, pool_size: int = 10
 
 
 def open_runtime(
-    environ: Mapping[str, str] | None = None, *, pool_size: int = 10, by_key: bool = False
+    environ: Mapping[str, str] | None = None, *, pool_size: int = 10, by_key: bool = False,
+    patience_s: float = PATIENCE_S,
 ) -> Runtime:
     """Build a runtime from the environment. Asks the ledger which mapping versions are active.
 
-    ``by_key`` as ``Ledger`` has it.
+    ``by_key`` as ``Ledger`` has it, ``patience_s`` as ``Limiter``: a person's command waits where a worker turns
+    to other work.
     """
     settings = Settings.load(environ)
     logs.hide(settings.secrets)
@@ -182,7 +184,8 @@ def open_runtime(
     redis = connect_redis(broker)
     sheets = active_sheets(settings, ledger)
     connectors = build_connectors(settings, sheets)
-    limiter = Limiter({name: connector.limits for name, connector in connectors.items()}, redis)
+    limiter = Limiter({name: connector.limits for name, connector in connectors.items()}, redis,
+                      patience_s=patience_s)
     _share_limits(connectors, limiter)
     return Runtime(
         settings=settings,

@@ -61,7 +61,7 @@ class World:
                     " AND (state = 'open' OR due_at <= clock_timestamp())"
                 ).fetchone()
             if due:
-                drain(self.runtime, [record_id for record_id, _ in due])
+                drain(self.runtime, [record_id for record_id, *_ in due])
             elif row is None or row[0] is None:
                 return
             else:

@@ -21,6 +21,8 @@ from sync_workers.runtime import open_ledger
 
 C = TypeVar("C", bound=Callable[..., Any])
 
+PATIENCE_S = 60.0  # a person waits for what the fleet is using up
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
 
 

@@ -63,7 +63,7 @@ def plan(ctx: click.Context, kind: str, version: int, limit: int | None, as_json
     Reads every record of the kind in all its systems and merges it under that sheet. Exit code 0: nothing
     would change, 1: something would.
     """
-    runtime = open_runtime(pool_size=2)
+    runtime = open_runtime(pool_size=2, patience_s=output.PATIENCE_S)
     try:
         sheet = stored_sheets(runtime.settings).get(kind, {}).get(version)
         if sheet is None:

@@ -36,7 +36,7 @@ def prove(ctx: click.Context, systems: bool, stuck_s: float, untold_s: float, as
     'Unproven' is what the ledger alone cannot know: run it again with --systems.
     """
     if systems:
-        runtime = open_runtime(pool_size=4)
+        runtime = open_runtime(pool_size=4, patience_s=output.PATIENCE_S)
         try:
             found = proof.prove(
                 runtime.ledger, sweep=_sweep(runtime), covers=covered(runtime.sheets, runtime.connectors),

@@ -36,6 +36,7 @@ LEAST_S = 0.001  # a socket time-out of 0 would mean non-blocking
 class _Current(threading.local):
     budget: Budget | None = None
     until = float("inf")
+    begun = False
 
 
 _current = _Current()
@@ -68,9 +69,26 @@ class within:
     def __enter__(self) -> None:
         self._outer = _current.until
         _current.until = min(self._outer, time.monotonic() + self._seconds)
+        _current.begun = False
 
     def __exit__(self, *_: object) -> None:
         _current.until = self._outer
+        _current.begun = False
+
+
+def begin() -> None:
+    """Say that something was stored: what follows ``within`` the same budget only completes it."""
+    _current.begun = _current.until < float("inf")
+
+
+def begun() -> bool:
+    """Whether the calls under way complete a write: given up, they would leave it unsure."""
+    return _current.begun
+
+
+def left_of(seconds: float) -> float:
+    """Return the seconds that a call may take, at most those left ``within`` the budget around it."""
+    return max(0.0, min(seconds, _current.until - time.monotonic()))
 
 
 class spending:

@@ -194,7 +194,7 @@ class Connector(Protocol):
         """Return (kind, id) of the record that a part belongs to; None when it belongs to nothing."""
         ...
 
-    def heed(self, slot: Callable[[float], AbstractContextManager[None]]) -> None:
+    def heed(self, slot: Callable[[float, bool], AbstractContextManager[None]]) -> None:
         """Hold ``slot(budget in seconds)`` around every single call to the system, reads too."""
         ...
 

@@ -23,7 +23,7 @@ import requests
 import urllib3.exceptions
 
 from sync_workers.connectors.bodies import MAX_BODY, UnreadableError, encode, parse
-from sync_workers.connectors.budget import Budget, BudgetAdapter, spending
+from sync_workers.connectors.budget import Budget, BudgetAdapter, begin, begun, left_of, spending
 from sync_workers.connectors.failures import EXCERPT, reason, wait_asked
 from sync_workers.connectors.redaction import Redaction
 from sync_workers.errors import PermanentError, SyncError, SystemDown, Throttled, TransientError, Unsure
@@ -51,8 +51,9 @@ class Reply:
 Sort = Callable[[Reply, bool], SyncError | None]
 """Looks at an answer of 300 and above (and whether the call wrote); None leaves it to the default."""
 
-Slot = Callable[[float], AbstractContextManager[None]]
-"""Holds one call's place among all that the fleet may make, given its budget in seconds; raises Throttled."""
+Slot = Callable[[float, bool], AbstractContextManager[None]]
+"""Holds one call's place among all that the fleet may make; raises Throttled. Given the call's budget in seconds
+and whether it completes a write that has begun: then it is worth waiting for as long as the budget lasts."""
 
 
 class _Request(requests.PreparedRequest):
@@ -123,8 +124,11 @@ class Http:
         ``path`` starts with a slash; a whole URL is refused so that credentials stay with their host.
         """
         request = self._prepare(method, path, json, params, form, headers)
-        with self.slot(budget_s) if self.slot is not None else nullcontext():
-            return self._call(request, method, path, writes, budget_s, accept)
+        with self.slot(left_of(budget_s), begun()) if self.slot is not None else nullcontext():
+            reply = self._call(request, method, path, writes, budget_s, accept)
+        if writes:
+            begin()
+        return reply
 
     def _call(
         self,

@@ -111,12 +111,14 @@ class Limiter:
             )
 
     @contextmanager
-    def slot(self, system: str, budget_s: float) -> Iterator[None]:
+    def slot(self, system: str, budget_s: float, begun: bool = False) -> Iterator[None]:
         """Hold one call's place. Raises Throttled when none comes free within our patience.
 
-        A Throttled out of the call itself pauses this process's calls to the system for as long as it asked.
+        ``begun``: the call completes a write, so it is waited for as long as the budget lasts. A Throttled out of
+        the call itself pauses this process's calls to the system for as long as it asked.
         """
-        self._heed_pause(system)
+        until = self._clock() + (budget_s if begun else min(self._patience_s, budget_s))
+        self._heed_pause(system, until if begun else self._clock())
         limits = self._limits.get(system)
         in_flight = limits.in_flight if limits else None
         window = limits.requests if limits else None
@@ -124,7 +126,6 @@ class Limiter:
             with self._heeding(system):
                 yield
             return
-        until = self._clock() + min(self._patience_s, budget_s)
         held: list[Callable[[], None]] = []
         try:
             if in_flight:
@@ -160,11 +161,13 @@ class Limiter:
         """Give out no slot of this process for a while: the system asked everybody to slow down."""
         self._paused[system] = max(self._paused.get(system, 0.0), self._clock() + wait.total_seconds())
 
-    def _heed_pause(self, system: str) -> None:
+    def _heed_pause(self, system: str, until: float) -> None:
         if self._paused:
             left = self._paused.get(system, 0.0) - self._clock()
-            if left > 0:
+            if left > max(0.0, until - self._clock()):
                 raise self._throttled(system, left)
+            if left > 0:
+                self._sleep(left)
 
     def _enter(self, system: str, key: str, most: int, budget_s: float, until: float) -> Callable[[], None]:
         """Wait for one of ``most`` places and return what gives it back."""

@@ -37,9 +37,7 @@ class LookAgain(SyncError):
 
 def is_outage(error: BaseException) -> bool:
     """Whether the failure speaks of the system and not of the record: it counts towards its circuit."""
-    if isinstance(error, SystemDown | Unsure):
-        return True
-    return isinstance(error, TransientError) and not isinstance(error, Throttled) and error.outage
+    return isinstance(error, SyncError) and error.outage
 
 
 def ending_for(run: Run, error: BaseException) -> Settlement:

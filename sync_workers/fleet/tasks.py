@@ -32,7 +32,6 @@ from sync_workers.runtime import Runtime, current_runtime
 log = logs.get(__name__)
 
 SWEEP_LIMIT = 2000
-SWEPT_SOURCE = "webhook"
 
 _gathered: dict[str, Gathering] = {}  # by queue
 
@@ -78,12 +77,12 @@ def sweep() -> None:
     """Wake what is due and whose message was lost, never sent, or read by a worker that died."""
     runtime = current_runtime()
 
-    def work() -> Sequence[tuple[int, str]]:
+    def work() -> Sequence[tuple[int, str, str]]:
         with runtime.ledger.transaction() as tx:
             return records.due(tx, limit=SWEEP_LIMIT, kinds=list(runtime.versions))
 
     found = _in_slot(runtime, "sweep", work) or ()
-    Wakeups(runtime.redis).publish(wake_of(record_id, kind, source=SWEPT_SOURCE) for record_id, kind in found)
+    Wakeups(runtime.redis).publish(wake_of(record_id, kind, source=source) for record_id, kind, source in found)
 
 
 @app.task(name="sync.poll", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -104,7 +103,7 @@ def poll(system: str, kind: str) -> None:
         return
     if polled is not None:
         runtime.ledger.run(lambda tx: close_incident(tx, job))
-        _wake(Wakeups(runtime.redis), polled.due, "poll")
+        _wake(Wakeups(runtime.redis), polled.due, polled.source)
 
 
 @app.task(name="sync.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]

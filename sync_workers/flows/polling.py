@@ -28,8 +28,12 @@ MAX_PAGES = 200  # one firing's share; the next one goes on from the cursor
 
 @dataclass
 class Polled:
-    """What one poll saw: rows read, events raised, and the records to wake."""
+    """What one poll saw: rows read, events raised, and the records to wake; ``source`` of the events.
 
+    The first poll of all reads everything there is: that is work in bulk, like a reconcile run.
+    """
+
+    source: str = "poll"
     seen: int = 0
     raised: int = 0
     due: list[Again] = field(default_factory=list)
@@ -49,6 +53,8 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
     for _ in range(MAX_PAGES):
         with runtime.ledger.transaction() as tx:
             stored = cursors.position(tx, system, kind)
+        if not stored:
+            polled.source = "reconcile"
         page = connector.changes(kind, _cursor(stored))
         polled.seen += len(page.notices)
         fresh = page.notices if kind == "stock" else _without_repeats(runtime, system, kind, page.notices)
@@ -59,7 +65,7 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
         else:
             arrived = runtime.ledger.run(
                 lambda tx, page=page, stored=stored, fresh=fresh: _take(  # type: ignore[misc]
-                    tx, system, kind, stored, page, fresh))
+                    tx, system, kind, stored, page, fresh, polled.source))
         polled.raised += len(arrived)
         polled.due += arrived
         if not page.more:
@@ -69,9 +75,9 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
 
 
 def _take(
-    tx: Tx, system: str, kind: str, stored: dict[str, Any], page: Page, fresh: Sequence[Notice]
+    tx: Tx, system: str, kind: str, stored: dict[str, Any], page: Page, fresh: Sequence[Notice], source: str
 ) -> list[Again]:
-    arrivals = [inbox.Arrival(system, notice.kind, notice.external_id, "poll", version=notice.version,
+    arrivals = [inbox.Arrival(system, notice.kind, notice.external_id, source, version=notice.version,
                               echo=notice.echo, same_as=notice.same_as) for notice in fresh]
     arrived = inbox.record_arrivals(tx, arrivals)
     _advance(tx, system, kind, stored, page)

@@ -74,7 +74,10 @@ LOCK = Prepared("SELECT 1 FROM records WHERE id = ANY(%s::bigint[]) ORDER BY id 
 
 # statement_timestamp() and not clock_timestamp(): only a stable function can bound an index scan.
 DUE = """
-SELECT id, kind FROM records
+SELECT r.id, r.kind,
+       (SELECT CASE WHEN bool_and(e.source IN ('replay', 'reconcile')) THEN 'reconcile' ELSE 'webhook' END
+          FROM events e WHERE e.record_id = r.id AND e.settled_at IS NULL)
+  FROM records r
  WHERE due_at <= statement_timestamp() AND state IN ('open', 'held', 'dead')
    AND (lease_until IS NULL OR lease_until < statement_timestamp())
    AND (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s::text[]))
@@ -102,10 +105,13 @@ def claim(
     return sorted((Claim(*row) for row in rows), key=lambda found: found.id)
 
 
-def due(tx: Tx, *, limit: int, kinds: Iterable[str] | None = None) -> list[tuple[int, str]]:
-    """Return (id, kind) of what is due and not leased, the longest due first: the sweep's question."""
+def due(tx: Tx, *, limit: int, kinds: Iterable[str] | None = None) -> list[tuple[int, str, str]]:
+    """Return (id, kind, source) of what is due and not leased, the longest due first: the sweep's question.
+
+    ``source`` is "reconcile" for what only work in bulk has asked for, else "webhook".
+    """
     wanted = None if kinds is None else list(kinds)
-    return [(row[0], row[1]) for row in tx.rows(DUE, {"kinds": wanted, "limit": limit})]
+    return [(row[0], row[1], row[2]) for row in tx.rows(DUE, {"kinds": wanted, "limit": limit})]
 
 
 def oldest_due(tx: Tx) -> timedelta | None:

@@ -100,7 +100,7 @@ class Distributor:
                 due = records.due(tx, limit=500)
             if not due:
                 return worked
-            self.drain([record_id for record_id, _ in due])
+            self.drain([record_id for record_id, *_ in due])
             worked += len(due)
 
     def drain(self, ids: Sequence[int]) -> Drained:
@@ -109,7 +109,7 @@ class Distributor:
     def drain_side_by_side(self, workers: int = 8) -> None:
         """Let several workers fall upon everything that is due at the same moment."""
         with self.ledger.transaction() as tx:
-            ids = [record_id for record_id, _ in records.due(tx, limit=500)]
+            ids = [record_id for record_id, *_ in records.due(tx, limit=500)]
         ready = threading.Barrier(workers)
         failures: list[BaseException] = []
 

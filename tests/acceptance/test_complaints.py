@@ -251,7 +251,7 @@ def test_a_killed_worker_leaves_nothing_running_beyond_its_lease_and_spoils_noth
     world.rows("SELECT pg_sleep(%s)", QUICKER["lease_s"])
     assert world.rows("SELECT id FROM records WHERE lease_until > clock_timestamp()") == [], "it still runs"
     with world.ledger.transaction() as tx:
-        offered = {record_id for record_id, _ in records.due(tx, limit=10)}
+        offered = {record_id for record_id, *_ in records.due(tx, limit=10)}
     assert offered == {row[0] for row in world.rows("SELECT id FROM records WHERE settled < asked")}
     assert offered == (set() if step == "settled" else set(stuck)), "free for the next worker at once"
     world.settle()

@@ -76,7 +76,7 @@ class History:
 
     def _due(self, ledger: Ledger) -> list[int]:
         with ledger.transaction() as tx:
-            return [record_id for record_id, _ in records.due(tx, limit=DUE)]
+            return [record_id for record_id, *_ in records.due(tx, limit=DUE)]
 
     def _claim(self, ledger: Ledger, ids: list[int]) -> float:
         began = time.perf_counter()

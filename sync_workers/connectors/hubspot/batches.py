@@ -100,7 +100,8 @@ class _Batch:
             shown = read(list(self._stored.values()))
         except (SyncError, ValueError) as error:
             told = f"{self._wire.system}: {len(self._stored)} {name} were written and could not be read back: {error}"
-            return [self._refused.get(at) or Unsure(told) for at in range(len(self._rows))]
+            outage = isinstance(error, SyncError) and error.outage
+            return [self._refused.get(at) or Unsure(told, outage=outage) for at in range(len(self._rows))]
         found: list[Result] = []
         for at in range(len(self._rows)):
             record_id = self._stored.get(at)

@@ -191,7 +191,8 @@ class HubspotConnector:
         try:
             native = self.read(kind, record_id)
         except SyncError as error:
-            raise Unsure(f"{self.system}: {kind} {record_id} was written, not read back: {error}") from error
+            said = f"{self.system}: {kind} {record_id} was written, not read back: {error}"
+            raise Unsure(said, outage=error.outage) from error
         if native is None:
             raise Unsure(f"{self.system}: {kind} {record_id} was written and cannot be read")
         return native

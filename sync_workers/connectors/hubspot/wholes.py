@@ -118,7 +118,8 @@ class Wholes:
             if write.id is not None:
                 raise
             raise Unsure(
-                f"{self._system}: {write.kind} {record_id} was created, its parts were not: {error}"
+                f"{self._system}: {write.kind} {record_id} was created, its parts were not: {error}",
+                outage=error.outage,
             ) from error
 
     def _finish(self, record_id: str, write: NativeWrite, prepared: Prepared) -> None:

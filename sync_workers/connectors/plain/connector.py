@@ -259,7 +259,7 @@ class PlainConnector:
             native = self.read(kind, document["id"])
         except SyncError as error:
             raise Unsure(
-                f"{self.system}: {kind} {document['id']} was written, not read back: {error}"
+                f"{self.system}: {kind} {document['id']} was written, not read back: {error}", outage=error.outage
             ) from error
         if native is None:
             raise Unsure(f"{self.system}: {kind} {document['id']} was written and cannot be read")

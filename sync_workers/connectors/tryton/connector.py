@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
+from sync_workers.connectors import budget
 from sync_workers.connectors.contract import (
     NO_OBJECTS,
     NO_TYPES,
@@ -143,11 +144,12 @@ class TrytonConnector:
         within = Deadline(write.budget_s)
         kind = self._kind(write.kind)
         self._session.login(within)  # before anything is sent: a renewed login is never part of a write
-        if not write.action:
-            return kind.write(write, within)
-        if write.kind not in self._steps:
-            raise PermanentError(f"{write.kind}: has no step {write.action!r} in Tryton")
-        return self._steps[write.kind](write, within)
+        with budget.within(within.left()):
+            if not write.action:
+                return kind.write(write, within)
+            if write.kind not in self._steps:
+                raise PermanentError(f"{write.kind}: has no step {write.action!r} in Tryton")
+            return self._steps[write.kind](write, within)
 
     def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
         """Write one by one: a call with several records is one transaction: a bad item would fail all."""

@@ -93,7 +93,7 @@ def stale(what: str) -> StaleError:
 
 def unsure_read_back(what: str, error: SyncError) -> Unsure:
     """The write went through but its result could not be read: the next run looks first."""
-    return Unsure(f"{what}: written, but reading it back failed: {error.message}")
+    return Unsure(f"{what}: written, but reading it back failed: {error.message}", outage=error.outage)
 
 
 def _texts(detail: Any) -> tuple[str, str]:

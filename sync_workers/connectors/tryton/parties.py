@@ -219,7 +219,9 @@ class Parties(Kind):
             )
         except SyncError as error:
             raise Unsure(
-                f"customer {number}: stored, but not its addresses: {error.message}", mend=error.mend
+                f"customer {number}: stored, but not its addresses: {error.message}",
+                mend=error.mend,
+                outage=error.outage,
             ) from error
 
 

@@ -117,6 +117,23 @@ def test_a_pause_that_the_system_asked_for_holds_back_every_call(redis: Redis) -
     assert caught.value.wait > timedelta(seconds=25)
 
 
+def test_a_call_that_completes_a_write_waits_as_long_as_its_budget_lasts(redis: Redis) -> None:
+    busy, waiting = limiter(redis, Limits(requests=1, window_s=1)), limiter(
+        redis, Limits(requests=1, window_s=1), patience_s=0.05
+    )
+    with busy.slot("erp", 30):
+        pass
+    with pytest.raises(Throttled), waiting.slot("erp", 30):
+        pass
+    with waiting.slot("erp", 30, True):
+        pass
+    waiting.pause("erp", timedelta(seconds=0.3))
+    with pytest.raises(Throttled), waiting.slot("erp", 0.1, True):
+        pass
+    with waiting.slot("erp", 30, True):
+        pass
+
+
 def test_threads_that_wait_are_all_served(redis: Redis) -> None:
     shared, start, served = limiter(redis, Limits(in_flight=2)), Barrier(12), []
 

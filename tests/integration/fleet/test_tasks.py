@@ -244,6 +244,22 @@ def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     assert messages() == 2, "twenty records, sixteen to a message"
 
 
+def test_what_only_bulk_work_asked_for_never_stands_before_a_live_order(
+    runtime: Runtime, messages: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when its message was lost, and not on the first day, whose polls read all there is."""
+    arrivals = [Arrival("crm", "order", "1", "reconcile"), Arrival("crm", "order", "2", "reconcile"),
+                Arrival("crm", "order", "2", "webhook")]
+    first, second, _ = runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
+    tasks.sweep()
+    assert (messages("bulk"), messages("live")) == (1, 1)
+    polled = polling.Polled(source="reconcile", due=[Again(number, "order", 0.0) for number in (101, 102)])
+    monkeypatch.setattr(polling, "poll", lambda *_: polled)
+    tasks.poll("erp", "order")
+    assert (messages("bulk"), messages("live")) == (2, 1)
+    assert first.record_id != second.record_id
+
+
 def test_a_drain_publishes_what_the_engine_wants_looked_at_again(
     runtime: Runtime, messages: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -341,6 +341,26 @@ def test_a_call_goes_out_in_one_piece_that_wakes_the_target_once() -> None:
     assert body == b'{"a":1}'
 
 
+def test_what_completes_a_write_is_worth_waiting_for_and_nothing_else_is() -> None:
+    asked: list[tuple[bool, bool]] = []
+
+    @contextmanager
+    def slot(budget_s: float, begun: bool) -> Iterator[None]:
+        asked.append((begun, budget_s <= BUDGET_S))
+        yield
+
+    with listening(say(WHOLE)) as url:
+        client = http(url)
+        client.slot = slot
+        with budget.within(BUDGET_S):
+            client.call("GET", "/", writes=False, budget_s=60)
+            client.call("POST", "/", writes=True, budget_s=60)
+            client.call("GET", "/", writes=False, budget_s=60)
+        client.call("POST", "/", writes=True, budget_s=60)
+        client.call("GET", "/", writes=False, budget_s=60)
+    assert asked == [(False, True), (False, True), (True, True), (False, False), (False, False)]
+
+
 def test_a_header_of_one_call_takes_the_place_of_the_systems_own() -> None:
     seen: list[bytes] = []
     with listening(lambda c: (seen.append(take_request(c)), c.sendall(WHOLE))[1]) as url:

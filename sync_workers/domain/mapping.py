@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sync_workers.domain.converters import Converter
+from sync_workers.domain.converters import Converter, Record
 from sync_workers.domain.native import plain
 from sync_workers.domain.records import Scalar, Value
 
@@ -207,6 +207,12 @@ class Sheet:
             found.update(dict.fromkeys(rule.places))
         found.update(dict.fromkeys(self.reference))
         return tuple(found)
+
+    @cached_property
+    def pointers(self) -> tuple[FieldRule, ...]:
+        """Every field that names another record."""
+        return tuple(rule for rule in self.fields
+                     if any(isinstance(place.converter, Record) for place in rule.places.values()))  # fmt: skip
 
     @property
     def rules(self) -> tuple[FieldRule | ListRule, ...]:

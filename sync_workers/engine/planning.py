@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from sync_workers.connectors.contract import Native, Variant
+from sync_workers.domain.absentees import overlook
 from sync_workers.domain.mapping import fields_without_base
 from sync_workers.domain.merge import merge
 from sync_workers.domain.records import Op, Plan, Write
@@ -96,6 +97,8 @@ def plan_next(run: Run, batch: Batch) -> None:
     if run.gone:  # it was born and deleted before anybody else held it
         run.ending = endings.done(run)
         return
+    run.views, left_out = overlook(run.sheet, run.views, run.refs, batch.links.is_gone)
+    run.left_out |= left_out
     plan = merge(run.sheet, run.views, run.refs, origin=run.origin)
     if plan.conflicts:
         fields = ", ".join(conflict.field for conflict in plan.conflicts)
@@ -132,7 +135,7 @@ def _has_to_tell(run: Run, stopped: Hold, batch: Batch) -> bool:
 
 
 def _without_left_out(run: Run, write: Write) -> Write:
-    """Leave a link that closes a circle to the second pass: the next round wants it as an update (protocol D3)."""
+    """Leave a link that closes a circle to the second pass, which wants it as an update (D3), or that cannot be."""
     if write.op is not Op.CREATE or not run.left_out:
         return write
     return replace(write, changes={name: one for name, one in write.changes.items() if name not in run.left_out})

@@ -60,7 +60,8 @@ class Run:
     names the systems whose ref has to be stored with its end, ``loaded`` are the refs as the ledger has them.
     Exactly one of ``call`` and
     ``ending`` is set between rounds. ``heard`` are the systems that answered a read and whose circuit
-    has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3);
+    has not been told; ``left_out`` are links that would close a circle and come in a second pass (D3),
+    or lead to what is gone;
     ``probes`` are systems that were down and that this run tests; ``put_back`` are those written since the
     last commit; ``united`` those in which its counterpart became one with its twin's; ``found`` is what a look-up
     for the whole batch showed of its natural key, good for one question.

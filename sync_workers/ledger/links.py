@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sync_workers.ledger.connection import Prepared, Tx
 
@@ -15,8 +16,10 @@ SELECT wanted.system, wanted.kind, wanted.external_id, coalesce(r.merged_into, r
   JOIN records r ON r.id = f.record_id
 """)
 IDS = Prepared("""
-SELECT r.id, f.system, f.external_id
-  FROM records r JOIN refs f ON f.record_id = coalesce(r.merged_into, r.id) AND f.alias_of IS NULL
+SELECT r.id, f.system, f.external_id,
+       s.state = 'held' AND s.hold_code IN ('archived_in_' || f.system, 'deleted_in_' || f.system)
+  FROM records r JOIN records s ON s.id = coalesce(r.merged_into, r.id)
+  JOIN refs f ON f.record_id = s.id AND f.alias_of IS NULL
  WHERE r.id = ANY(%s::bigint[])
 """)
 UNDECIDED = Prepared("""
@@ -33,12 +36,24 @@ def records_of(tx: Tx, places: Iterable[Place]) -> dict[Place, int]:
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-def ids_of(tx: Tx, record_ids: Iterable[int]) -> dict[tuple[int, str], str]:
-    """Return the external id per (record, system); a merged record answers with its survivor's ids."""
+class Counterpart(NamedTuple):
+    """Where a record lives in one system; ``is_gone``: it is held because a person archived or deleted it there."""
+
+    external_id: str
+    is_gone: bool
+
+
+def places_of(tx: Tx, record_ids: Iterable[int]) -> dict[tuple[int, str], Counterpart]:
+    """Return the counterpart per (record, system); a merged record answers with its survivor's."""
     wanted = list(set(record_ids))
     if not wanted:
         return {}
-    return {(row[0], row[1]): row[2] for row in tx.rows(IDS, (wanted,))}
+    return {(row[0], row[1]): Counterpart(row[2], bool(row[3])) for row in tx.rows(IDS, (wanted,))}
+
+
+def ids_of(tx: Tx, record_ids: Iterable[int]) -> dict[tuple[int, str], str]:
+    """Return the external id per (record, system)."""
+    return {place: found.external_id for place, found in places_of(tx, record_ids).items()}
 
 
 def versions_of(tx: Tx, system: str, kind: str, external_ids: Iterable[str]) -> dict[str, str]:

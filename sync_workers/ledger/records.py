@@ -11,7 +11,15 @@ from sync_workers.ledger.claims import (
     standing,
     waits_on,
 )
-from sync_workers.ledger.links import ids_of, open_creates, records_of, taken, undecided_creates, versions_of
+from sync_workers.ledger.links import (
+    ids_of,
+    open_creates,
+    places_of,
+    records_of,
+    taken,
+    undecided_creates,
+    versions_of,
+)
 from sync_workers.ledger.works import AttemptRow, EventRow, LetterRow, RefRow, Work, held_between, load
 
 __all__ = [
@@ -29,6 +37,7 @@ __all__ = [
     "lock",
     "oldest_due",
     "open_creates",
+    "places_of",
     "records_of",
     "release",
     "renew",

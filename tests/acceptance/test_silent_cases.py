@@ -30,7 +30,7 @@ def prepare(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def loaded(distributor: Distributor) -> Distributor:
-    distributor.kinds = ("customer", "part", "order")
+    distributor.kinds = ("customer", "part", "stock", "order")
     distributor.settle(within_s=240)
     settle(distributor)
     return distributor

@@ -13,8 +13,12 @@ import psutil
 import pytest
 import requests
 
+from sync_workers.commands.demo.stories import SCENARIOS
+
 MAKE = ("make", f"VENV={sys.prefix}", "demo")
-COMMAND = (sys.executable, "-c", "from sync_workers.commands.main import main; main()", "demo", "--plain-output")
+DEMO = (sys.executable, "-c", "from sync_workers.commands.main import main; main()", "demo")
+COMMAND = (*DEMO, "--plain-output")
+ALONE = [name for name in SCENARIOS if name != "day"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -50,6 +54,26 @@ def test_the_demo_keeps_every_promise_and_leaves_nothing_running(tmp_path: Path)
     assert process.returncode == 0, said
     for line in ("duplicates  0", "lost        0", "200 of 200 parts in step", "8 of 8 laws hold", "dead requeue"):
         assert line in said
+    assert left_by(tmp_path) == []
+
+
+def test_every_story_can_be_listed(tmp_path: Path) -> None:
+    said, _ = start(tmp_path, *DEMO, "--list").communicate(timeout=60)
+    assert [line.split()[0] for line in said.splitlines()] == ["day", *ALONE]
+    assert not list(tmp_path.iterdir()), "nothing is started for it"
+
+
+def test_every_story_ends_as_it_promises_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """One after the other on one stage: what one of them leaves behind is no hindrance to the next."""
+    names = [word for name in ALONE for word in ("--scenario", name)]
+    process = start(tmp_path, *COMMAND, *names)
+    said, _ = process.communicate(timeout=850)
+    assert process.returncode == 0, said
+    for name in ALONE:
+        story = SCENARIOS[name]
+        assert f"{name}: {story.title} (" in said
+    assert said.count("After") == len(ALONE)
+    assert "All is as promised." in said
     assert left_by(tmp_path) == []
 
 

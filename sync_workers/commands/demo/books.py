@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sync_workers.commands.demo.configuration import UNITS, property_of
-from sync_workers.commands.demo.day import BOXES, DEAD, HELD, Day, Line, Promise, reference_of
+from sync_workers.commands.demo.configuration import UNITS, WAREHOUSES, property_of
+from sync_workers.commands.demo.day import BOXES, DEAD, DONE, HELD, TOLD, Day, Line, Promise, reference_of
 from sync_workers.ledger import letters
 from sync_workers.ledger.letters import Letter
 from sync_workers.sandbox.tryton import catalogue, warehouse
 from sync_workers.sandbox.tryton.rpc import Row, Rpc
 
 HOLD_SHOWN = "on credit hold: "  # figures follow
-COMPANY = "SELF"  # the distributor itself, which is a party like its customers
+COMPANY = "SELF"  # the distributor itself is a party like its customers, and so is who delivers to it and for it
 OPEN_MOVES = ("draft", "assigned")
 ORDER_PROPERTIES = ("dealstage", "erp_order_number", "erp_order_state", "erp_hold_reason", "erp_total")
 STOCK_PROPERTIES = ("hs_sku", "stock_on_hand", "stock_allocated", "stock_available")
@@ -63,9 +63,10 @@ def close(day: Day) -> Books:
 
 
 def _orders(day: Day, books: Books) -> None:
+    told = {promise.deal for promise in day.deals if promise.ending == TOLD}  # some of them were lost again
     deals = {
         str(each["id"]): each["properties"] for each in day.crm.listed("deals", ORDER_PROPERTIES)
-        if each["properties"].get("dealstage") == "closedwon"
+        if each["properties"].get("dealstage") == "closedwon" or each["id"] in told
     }  # fmt: skip
     sales = _sales(day.stage.clerk)
     by_reference: dict[str, list[Row]] = {}
@@ -82,7 +83,7 @@ def _orders(day: Day, books: Books) -> None:
         found = by_reference.get(reference_of(promise.deal), [])
         wrong = list(_order(day, promise, found, deals.get(promise.deal)))
         books.held += promise.ending == HELD and not wrong
-        books.lost += promise.ending != DEAD and not found
+        books.lost += promise.ending in (DONE, HELD) and not found
         books.wrong += [f"deal {promise.deal}: {one}" for one in wrong]
 
 
@@ -90,6 +91,8 @@ def _order(
     day: Day, promise: Promise, sales: Sequence[Row], deal: Mapping[str, Any] | None
 ) -> Iterator[str]:
     """Yield what differs between a promise, its deal and its order."""
+    if promise.ending == TOLD:
+        return
     if deal is None:
         yield "the CRM does not show it as won"
         return
@@ -148,9 +151,9 @@ def _sales(clerk: Rpc) -> list[Row]:
 def _customers(day: Day, books: Books) -> None:
     """Compare name, phone and e-mail of every company with its party."""
     clerk = day.stage.clerk
-    parties = {row["code"]: row for row in clerk.read(
-        "party.party", clerk.find("party.party", [["code", "!=", COMPANY]]), "code", "name", "phone", "email",
-    )}  # fmt: skip
+    suppliers = clerk.find("party.party", [["categories.name", "=", catalogue.SUPPLIERS]])
+    buyers = clerk.find("party.party", [["code", "!=", COMPANY], ["id", "not in", suppliers]])
+    parties = {row["code"]: row for row in clerk.read("party.party", buyers, "code", "name", "phone", "email")}
     companies = list(day.crm.listed("companies", ("name", "phone", "order_email", "customer_number")))
     books.customers = len(companies)
     numbers = Counter(str(each["properties"].get("customer_number")) for each in companies)
@@ -198,14 +201,11 @@ def _stock(day: Day, books: Books) -> None:
 
 
 def stock_of(clerk: Rpc) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
-    """Return on hand, allocated and available of every part in the main warehouse, by its number."""
-    (house,) = clerk.find(
-        "stock.location", [["type", "=", "warehouse"], ["name", "=", catalogue.MAIN_WAREHOUSE]]
-    )
-    (place,) = clerk.read("stock.location", [house], "storage_location")
-    inside = set(clerk.find("stock.location", [["parent", "child_of", [place["storage_location"]]]]))
-    context = {"locations": [place["storage_location"]], "with_childs": True,
-               "stock_date_end": warehouse.today()}  # fmt: skip
+    """Return on hand, allocated and available of every part in all warehouses, by its number."""
+    houses = clerk.find("stock.location", [["type", "=", "warehouse"], ["name", "in", list(WAREHOUSES)]])
+    places = [each["storage_location"] for each in clerk.read("stock.location", houses, "storage_location")]
+    inside = set(clerk.find("stock.location", [["parent", "child_of", places]]))
+    context = {"locations": places, "with_childs": True, "stock_date_end": warehouse.today()}
     rows = clerk.read("product.product", clerk.find("product.product", []), "code", "quantity", **context)
     allocated: Counter[int] = Counter()
     moves = clerk.find("stock.move", [["state", "in", list(OPEN_MOVES)]])

@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sync_workers.commands.init import sheets
+from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE, SECOND_WAREHOUSE
 
 POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10, "shipment": 3, "invoice": 3, "credit_note": 5}
 # What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
 UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece"))
+WAREHOUSES = (MAIN_WAREHOUSE, SECOND_WAREHOUSE)
+# The prices that reps see on a product: a tier, and from how many pieces on.
+PRICES = ((GOLD, 1), (GOLD, 100))
 # What this company sells in boxes it also promises in boxes: a property of each product per box.
 STOCK = "mappings/stock/v1.toml"
 IN_BOXES = """
@@ -23,6 +27,25 @@ why = "what sales may promise today in whole boxes; rounded down, never up"
 as = "quantity"
 crm = {{ path = "properties.{property}", count_in = "{unit}", digits = 0, rounding = "down" }}
 erp = {{ path = "available", read_only = true }}
+"""
+IN_HOUSE = """
+[[field]]
+name = "{word}_available"
+owner = "erp"
+why = "what sales may promise from where it lies"
+as = "quantity"
+crm = {{ path = "properties.stock_{word}_available", digits = 3, rounding = "down" }}
+erp = {{ path = "warehouses[name={house}].available", read_only = true }}
+"""
+PART = "mappings/part/v1.toml"
+PRICE = """
+[[field]]
+name = "{name}"
+owner = "erp"
+why = "what this tier pays from this quantity on; reps of other tiers see their own"
+as = "decimal"
+crm = {{ path = "properties.{name}", digits = 4 }}
+erp = {{ path = "prices[key={tier}/USD/{quantity}].price", digits = 4, read_only = true }}
 """
 SYSTEMS = """\
 # Written by 'sync-workers demo' for its own company; a configuration of yours comes from 'sync-workers init'.
@@ -48,7 +71,14 @@ database = {database}
 user = {user}
 password = "env:DEMO_ERP_PASSWORD"
 warehouse = {warehouse}
+warehouses = {warehouses}
 not_customers = ["Suppliers"]
+invoice_on_shipment = true
+
+[systems.erp.prices]
+lists = {tiers}
+currencies = ["USD"]
+quantities = {quantities}
 
 [systems.erp.poll]
 {poll}
@@ -62,8 +92,16 @@ def write_configuration(folder: Path, **values: str) -> None:
     """Write ``systems.toml`` and the sheets. ``values`` are the names in braces above."""
     quoted = {name: json.dumps(value) for name, value in values.items()}
     poll = "\n".join(f"{kind} = {seconds}" for kind, seconds in POLL_S.items())
-    pages = {"systems.toml": SYSTEMS.format(**quoted, poll=poll)}
+    tiers, quantities = (json.dumps(list(dict.fromkeys(column))) for column in zip(*PRICES, strict=True))
+    text = SYSTEMS.format(
+        **quoted, poll=poll, warehouses=json.dumps(WAREHOUSES), tiers=tiers, quantities=quantities
+    )
+    pages = {"systems.toml": text}
     pages |= {name: _with_units(text) for name, text in sheets().items()}
+    pages[PART] += "".join(
+        PRICE.format(name=price_property(tier, quantity), tier=tier, quantity=quantity) for tier, quantity in PRICES
+    )
+    pages[STOCK] += "".join(IN_HOUSE.format(word=house.lower(), house=house) for house in WAREHOUSES)
     pages[STOCK] = _with_units(pages[STOCK] + "\n[units.crm]\n" + "".join(_in_boxes(unit) for unit, _, _ in UNITS))
     for name, text in pages.items():
         file = folder / name
@@ -81,6 +119,11 @@ def write_environment(file: Path, environ: Mapping[str, str]) -> None:
 def property_of(unit: str) -> str:
     """Return the CRM's property that shows what is available in a unit."""
     return f"stock_available_{unit.replace(' ', '_')}"
+
+
+def price_property(tier: str, quantity: int) -> str:
+    """Return the CRM's property that shows what a tier pays from a quantity on."""
+    return f"price_{tier.lower()}_{quantity}"
 
 
 def _in_boxes(unit: str) -> str:

@@ -69,7 +69,7 @@ class Crm:
         """Return one record with every property and the ids of all that is linked to it, by type."""
         return self._door("GET", f"records/{kind}/{record_id}")
 
-    def create(self, kind: str, properties: Mapping[str, str], links: Sequence[tuple[str, str]] = ()) -> str:
+    def create(self, kind: str, properties: Mapping[str, str], links: Sequence[tuple[str, ...]] = ()) -> str:
         body = {"properties": dict(properties), "links": [list(link) for link in links]}
         return str(self._door("POST", f"records/{kind}", body)["id"])
 
@@ -78,7 +78,31 @@ class Crm:
 
     def win(self, deal_id: str) -> None:
         """Drag a deal to the stage that means won."""
-        self._door("POST", f"deals/{deal_id}/stage", {"stage": "closedwon"})
+        self.move(deal_id, "closedwon")
+
+    def move(self, deal_id: str, stage: str) -> None:
+        """Drag a deal to a stage."""
+        self._door("POST", f"deals/{deal_id}/stage", {"stage": stage})
+
+    def merge(self, kind: str, primary: str, other: str) -> str:
+        """Merge two records, and return the id of what they became, which may be a new one."""
+        return str(self._door("POST", f"records/{kind}/merge", {"primary": primary, "other": other})["id"])
+
+    def delete(self, kind: str, record_id: str) -> None:
+        self._door("DELETE", f"records/{kind}/{record_id}")
+
+    def linked(self, kind: str, record_id: str, target: str) -> list[Json]:
+        """Return the properties of what is linked to a record, oldest first; ``id`` is among them."""
+        ids = sorted(self.whole(kind, record_id)["links"].get(target, ()), key=int)
+        return [{**self.whole(target, each)["properties"], "id": each} for each in ids]
+
+    def set(self, **settings: object) -> None:
+        """Turn a knob of the account: how its webhooks come."""
+        self._door("PATCH", "settings", settings)
+
+    def deliveries(self, what: str) -> None:
+        """``pause`` or ``resume`` the webhooks."""
+        self._door("POST", f"webhooks/{what}")
 
     def undelivered(self) -> int:
         """Count the webhook events that the account has not got rid of yet."""
@@ -121,7 +145,7 @@ class Crm:
         reply.raise_for_status()
         return dict(reply.json())
 
-    def _door(self, method: str, path: str, body: Json | None = None) -> Json:
+    def _door(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
         reply = self._http.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=ANSWER_WITHIN_S)
         reply.raise_for_status()
         return dict(reply.json()) if reply.content else {}

@@ -6,15 +6,18 @@ A promise is written down when somebody acts; ``books`` compares all of them wit
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sync_workers.commands.demo.crm import Crm, Json
-from sync_workers.commands.demo.exhibits import Exhibit
+from sync_workers.commands.demo.exhibits import CUSTOMER, ORDER, PART, Exhibit
+from sync_workers.commands.demo.scenario import Fact, StoryError
 from sync_workers.commands.demo.stage import Stage
-from sync_workers.sandbox.processes import wait_until
+from sync_workers.sandbox import processes
 from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton.rpc import Rpc
 
 BOXES = dict(catalogue.BOXES.values())
 IN_CRM = {catalogue.UNIT: "piece", catalogue.BOX_OF_12: "box of 12", catalogue.BOX_OF_100: "box of 100"}
@@ -22,6 +25,7 @@ PIECES = {"piece": 1, "box of 12": 12, "box of 100": 100}
 WAIT_S = 90.0
 
 DONE, HELD, DEAD = "order in the ERP", "held", "dead letter"
+TOLD = "as its story tells"  # judged by the facts of the story; the books see only that it stands once
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Promise:
     customer: str
     lines: list[Line]
     ending: str = DONE
+    name: str = ""
 
 
 @dataclass
@@ -72,6 +77,7 @@ class Day:
     killed: int = 0
     shipped: list[str] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
+    noted: list[Fact] = field(default_factory=list)
     parts: Mapping[str, catalogue.Part] = field(
         default_factory=lambda: {part.code: part for part in catalogue.parts()}
     )
@@ -79,6 +85,20 @@ class Day:
     @property
     def crm(self) -> Crm:
         return self.stage.crm
+
+    @property
+    def clerk(self) -> Rpc:
+        return self.stage.clerk
+
+    def wait_for(self, is_so: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
+        """Wait until it is so. StoryError when it takes longer."""
+        began = time.monotonic()
+        if not processes.wait_until(is_so, within_s):
+            raise StoryError(f"{what}: not there after {time.monotonic() - began:.0f} s", mend="see the logs")
+
+    def note(self, fact: Fact) -> None:
+        """Keep what was seen in the middle of a story for its end."""
+        self.noted.append(fact)
 
     def know_customers(self) -> None:
         """Look at the companies in the CRM: those that the ERP gave it, by their number."""
@@ -108,20 +128,33 @@ class Day:
         price = (part.price * PIECES[unit]).quantize(Decimal("0.0001"))
         return Line(code, quantity or self.chance.randint(1, 4), unit, price)
 
-    def win(
-        self, customer: str, lines: list[Line], *, name: str = "", ending: str = DONE, **properties: str
-    ) -> Promise:
-        """Let a sales rep enter a deal with its lines and win it."""
+    def enter_deal(
+        self, customer: str, lines: list[Line], *, name: str = "", ending: str = DONE,
+        places: Sequence[tuple[str, str, str]] = (), **properties: str,
+    ) -> Promise:  # fmt: skip
+        """Let a sales rep enter a deal with its lines; ``places`` are addresses with the label of their link."""
         number = len(self.deals) + 1
         deal = {"dealname": name or f"Parts for order {number}", "deal_currency_code": "USD",
                 "po_number": f"PO-{1000 + number}", "pipeline": "default",
                 "dealstage": "contractsent", **properties}  # fmt: skip
         rows = [("line_items", self.enter_line(line)) for line in lines]
-        deal_id = self.crm.create("deals", deal, [("companies", customer), *rows])
-        self.crm.win(deal_id)
-        promise = Promise(deal_id, customer, lines, ending)
+        deal_id = self.crm.create("deals", deal, [("companies", customer), *rows, *places])
+        promise = Promise(deal_id, customer, lines, ending, deal["dealname"])
         self.deals.append(promise)
         return promise
+
+    def win(
+        self, customer: str, lines: list[Line], *, name: str = "", ending: str = DONE,
+        places: Sequence[tuple[str, str, str]] = (), **properties: str,
+    ) -> Promise:  # fmt: skip
+        """Let a sales rep enter a deal with its lines and win it."""
+        promise = self.enter_deal(customer, lines, name=name, ending=ending, places=places, **properties)
+        self.crm.win(promise.deal)
+        return promise
+
+    def deal(self, name: str) -> str:
+        """Return the id of the deal that a story gave this name; of several the newest."""
+        return [promise.deal for promise in self.deals if promise.name == name][-1]
 
     def enter_line(self, line: Line) -> str:
         part = self.parts.get(line.part)
@@ -129,9 +162,19 @@ class Day:
                   "quantity": str(line.quantity), "price": str(line.price)}  # fmt: skip
         return self.crm.create("line_items", values)
 
+    def show_order(self, name: str, title: str = "") -> None:
+        """Let both systems' views of a deal be shown before and after."""
+        self.exhibits.append(Exhibit(ORDER, self.deal(name), title or name))
+
+    def show_customer(self, number: str, title: str = "") -> None:
+        self.exhibits.append(Exhibit(CUSTOMER, number, title or f"customer {number}"))
+
+    def show_part(self, code: str, title: str = "") -> None:
+        self.exhibits.append(Exhibit(PART, code, title or f"part {code}"))
+
     def sale_of(self, promise: Promise) -> int | None:
         """Return the order that a deal became, as soon as it is confirmed."""
-        found = self.stage.clerk.find(
+        found = self.clerk.find(
             "sale.sale",
             [["reference", "=", reference_of(promise.deal)], ["state", "in", ["processing", "done"]]],
         )
@@ -146,10 +189,10 @@ class Day:
             ready[:] = [(one.deal, sale) for one in waiting if (sale := self.sale_of(one)) is not None]
             return bool(ready)
 
-        if not wait_until(is_ready, WAIT_S):
+        if not processes.wait_until(is_ready, WAIT_S):
             return False
         deal, sale = ready[0]
-        warehouse.ship(self.stage.clerk, sale)
+        warehouse.ship(self.clerk, sale)
         self.shipped.append(deal)
         return True
 
@@ -157,26 +200,3 @@ class Day:
 def reference_of(deal: str) -> str:
     """Return our reference in the ERP, as the README documents it."""
     return f"crm-order-{deal}"
-
-
-@dataclass(frozen=True)
-class Act:
-    """One thing that happens: its sentence, and what is done."""
-
-    title: str
-    play: Callable[[Day], None]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A story under its name.
-
-    ``opening`` sets the stage: after it both systems are shown, and again at the end. ``check`` says
-    afterwards what is not as the story promises, for what the books do not count.
-    """
-
-    name: str
-    title: str
-    acts: tuple[Act, ...]
-    opening: tuple[Act, ...] = ()
-    check: Callable[[Day], list[str]] = lambda day: []

@@ -97,8 +97,6 @@ def _deal(crm: Crm, deal_id: str) -> Iterator[str]:
         "erp_hold_balance",
         "erp_hold_limit",
         "erp_hold_since",
-        "erp_shipments",
-        "erp_invoices",
     )
     for line in _linked(crm, deal, "line_items"):
         at = line["properties"]

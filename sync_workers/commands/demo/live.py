@@ -32,6 +32,9 @@ class View(Protocol):
     def say(self, text: str) -> None:
         """Tell of a step."""
 
+    def story(self, title: str, acts: Sequence[str]) -> None:
+        """Begin a story."""
+
     def act(self, title: str) -> None:
         """Begin an act of the story."""
 
@@ -45,7 +48,7 @@ class View(Protocol):
 class PlainView:
     """A line for everything, with the seconds since the start."""
 
-    def __init__(self, titles: Sequence[str]) -> None:
+    def __init__(self) -> None:
         self._began = time.monotonic()
         self._last = ""
 
@@ -53,6 +56,9 @@ class PlainView:
         if text != self._last:
             click.echo(f"[{time.monotonic() - self._began:6.1f} s] {text}")
         self._last = text
+
+    def story(self, title: str, acts: Sequence[str]) -> None:
+        self.say(f"— {title}")
 
     def act(self, title: str) -> None:
         self.say(f"» {title}")
@@ -67,8 +73,9 @@ class PlainView:
 class LiveView:
     """A page that is drawn anew: the story, the figures, the last decisions."""
 
-    def __init__(self, titles: Sequence[str], console: Console) -> None:
-        self._titles = list(titles)
+    def __init__(self, console: Console) -> None:
+        self._title = ""
+        self._titles: list[str] = []
         self._console = console
         self._began = time.monotonic()
         self._times: list[float] = []
@@ -80,6 +87,9 @@ class LiveView:
 
     def say(self, text: str) -> None:
         self._step = text
+
+    def story(self, title: str, acts: Sequence[str]) -> None:
+        self._title, self._titles, self._times = title, list(acts), []
 
     def act(self, title: str) -> None:
         self._times.append(time.monotonic())
@@ -127,7 +137,7 @@ class LiveView:
             else:
                 mark, style, took = "·", "dim", ""
             rows.add_row(Text(mark, style), Text(title, style if at >= len(self._times) - 1 else ""), took)
-        return Panel(rows, title="the day", title_align="left", box=box.ROUNDED, padding=(0, 1))
+        return Panel(rows, title=self._title, title_align="left", box=box.ROUNDED, padding=(0, 1))
 
     def _figures(self) -> RenderableType:
         events, records = self._snapshot.status.get("events", {}), self._snapshot.status.get("records", {})
@@ -164,13 +174,13 @@ class LiveView:
 
 
 @contextmanager
-def opened_view(titles: Sequence[str], *, plain: bool) -> Iterator[View]:
+def opened_view(*, plain: bool) -> Iterator[View]:
     """Give the live page on a terminal, plain lines elsewhere."""
     console = Console()
     if plain or not console.is_terminal:
-        yield PlainView(titles)
+        yield PlainView()
         return
-    view = LiveView(titles, console)
+    view = LiveView(console)
     with Live(get_renderable=view.__rich__, console=console, refresh_per_second=4, screen=False, transient=True):
         try:
             yield view

@@ -6,28 +6,60 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from sync_workers import logs
+from sync_workers.commands import output
+from sync_workers.commands.demo import exhibits
 from sync_workers.commands.demo.books import Books
 from sync_workers.commands.demo.day import Day
+from sync_workers.commands.demo.exhibits import Picture
+from sync_workers.commands.demo.scenario import Fact, Scenario
 from sync_workers.commands.demo.stage import Stage
 from sync_workers.fleet import flower, passwords
 
+WIDTH = 100
 PROVE = "from sync_workers.commands.main import main; main()"
+
+
+@dataclass
+class Told:
+    """One story as it was played: both systems before and after, and what was looked at in the end."""
+
+    story: Scenario
+    before: list[Picture]
+    after: list[Picture]
+    facts: list[Fact]
+    books: Books
+    went_wrong: list[str]
+    took_s: float
+
+    @property
+    def wrong(self) -> list[str]:
+        return [*self.went_wrong, *(fact.sentence for fact in self.facts if not fact.is_well), *self.books.wrong]
 
 
 @dataclass
 class Verdict:
     """How it ended. ``wrong`` holds a sentence for each promise that was not kept."""
 
-    books: Books
+    told: list[Told]
     proof: dict[str, Any]
     took_s: float
-    wrong: list[str] = field(default_factory=list)
+    wrong: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sentences = [sentence for each in self.told for sentence in each.wrong]
+        self.wrong = [*dict.fromkeys(sentences), *broken_laws(self.proof)]
+
+    @property
+    def books(self) -> Books:
+        """What was counted last counts everything."""
+        return self.told[-1].books
 
     @property
     def is_well(self) -> bool:
@@ -57,25 +89,27 @@ def broken_laws(proof: dict[str, Any]) -> list[str]:
 
 
 def show(day: Day, verdict: Verdict) -> None:
-    """Print the accounts."""
+    """Print each story, then the accounts of all."""
     books, stage = verdict.books, day.stage
+    for told in verdict.told:
+        show_story(told)
     laws = [str(law["law"]) for law in verdict.proof["laws"] if law["holds"]]
     click.echo()
     click.secho("What happened", bold=True)
     _row("orders in", f"{books.orders_in} deals won in the CRM", True)
-    _row("orders out", f"{books.orders_out} in the ERP ({books.held} of them held, shown in the CRM with its reason),"
+    _row("orders out", f"{books.orders_out} in the ERP ({books.held} of them on credit hold, shown in the CRM),"
          f" {books.dead} waiting as dead letters", books.orders_out + books.dead == books.orders_in)  # fmt: skip
     _row("duplicates", str(books.duplicates), books.duplicates == 0)
     _row("lost", str(books.lost), books.lost == 0)
     _row("customers", f"{books.customers} in step", not any("customer" in one for one in books.wrong))
     _row("stock", f"{books.parts_in_step} of {books.parts} parts in step, each compared in both systems",
          books.parts_in_step == books.parts)  # fmt: skip
-    _row("shipped", f"{len(day.shipped)} orders by the warehouse", True)
     for typed in day.typed:
         _row("put back", f"{typed.field} of {typed.part}, typed as {typed.typed} into the CRM",
              not any(typed.part in one for one in books.wrong))  # fmt: skip
-    _row("accidents", f"{day.killed} worker killed (started {stage.fleet.starts('worker')} times), "
-         f"{_faults(stage)} answers of the ERP lost or late", True)  # fmt: skip
+    if day.killed or _faults(stage):
+        _row("accidents", f"{day.killed} worker killed (started {stage.fleet.starts('worker')} times), "
+             f"{_faults(stage)} answers of the ERP lost or late", True)  # fmt: skip
     _row("alerts", f"{len(stage.alarms.received)} sent to the person on duty", True)
     _row("prove", f"{len(laws)} of {len(verdict.proof['laws'])} laws hold on the ledger and in both systems",
          bool(verdict.proof["holds"]))  # fmt: skip
@@ -97,6 +131,17 @@ def show(day: Day, verdict: Verdict) -> None:
         click.secho("All is as promised.", fg="green", bold=True)
 
 
+def show_story(told: Told) -> None:
+    """Print both systems before and after, and what was looked at."""
+    click.echo()
+    click.secho(f"{told.story.name}: {told.story.title} ({told.took_s:.0f} s)", bold=True)
+    for title, pictures in (("Before", told.before), ("After", told.after)):
+        if pictures:
+            exhibits.show(output.console(), title, pictures)
+    for fact in told.facts:
+        _wrapped(fact.sentence, fact.is_well)
+
+
 def show_addresses(stage: Stage) -> None:
     """Say where to look while it stays up."""
     click.echo()
@@ -107,6 +152,13 @@ def show_addresses(stage: Stage) -> None:
     _row("crm", f"{stage.crm.url}/sandbox/account", True)
     _row("erp", f"{stage.erp.url}  (database {stage.erp.database}, passwords beside its snapshot)", True)
     _row("commands", f". {stage.home / 'environment'}; sync-workers status", True)
+
+
+def _wrapped(text: str, is_well: bool) -> None:
+    """Print a sentence behind its mark, in lines that fit a terminal."""
+    mark = click.style("✓" if is_well else "✗", fg="green" if is_well else "red")
+    first, *rest = textwrap.wrap(text, WIDTH - 4, break_on_hyphens=False) or [""]
+    click.echo("\n".join([f"  {mark} {first}", *(f"    {line}" for line in rest)]))
 
 
 def _row(name: str, text: str, is_well: bool) -> None:

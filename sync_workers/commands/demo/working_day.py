@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from dataclasses import replace
 from decimal import Decimal
 
-from sync_workers.commands.demo.day import DEAD, HELD, WAIT_S, Act, Day, Line, Scenario, TypedCount
-from sync_workers.errors import SyncError
+from sync_workers.commands.demo.day import DEAD, HELD, Day, Line, TypedCount
+from sync_workers.commands.demo.opening import FIRST_LOAD, LOADED_WITHIN_S
+from sync_workers.commands.demo.scenario import Act, Scenario, StoryError
 from sync_workers.sandbox.faults import Fault
-from sync_workers.sandbox.processes import wait_until
-from sync_workers.sandbox.tryton import catalogue, warehouse
+from sync_workers.sandbox.tryton import warehouse
 
 CREATES_A_SALE = r'"model\.sale\.sale\.create"'
 LATE_S = 6.0
-FIRST_LOAD_WITHIN_S = 120.0
 LONG_S = 90.0
 SHIPPED = 3
-TOLD_EVERY = 50
 MEANT, MISTYPED = "BRG-6205-2RS", "BRG-6205-2RZ"
-
-
-class StoryError(SyncError):
-    """Something that the story waits for did not happen in time."""
-
-
-def first_load(day: Day) -> None:
-    """Wait for the customers, which orders need, and for the parts with their stock."""
-    wanted = {customer.code for customer in catalogue.customers()}
-
-    def are_there() -> bool:
-        day.know_customers()
-        loaded = [each for each in day.crm.records("products") if each["properties"].get("stock_on_hand")]
-        day.say(f"{len(loaded) // TOLD_EVERY * TOLD_EVERY} of {len(day.parts)} parts are in the CRM with their stock")
-        return wanted <= set(day.companies) and len(loaded) >= len(day.parts)
-
-    _await(are_there, "the ERP's customers and parts in the CRM", FIRST_LOAD_WITHIN_S)
 
 
 def win_deals(day: Day) -> None:
@@ -95,7 +75,7 @@ def correct_part(day: Day) -> None:
     """The rep hears of the dead letter and corrects the line; nobody requeues anything."""
     promise = day.mistyped
     assert promise is not None
-    _await(lambda: _is_dead(day, promise.deal), "the dead letter of the mistyped part", LONG_S)
+    day.wait_for(lambda: _is_dead(day, promise.deal), "the dead letter of the mistyped part", LONG_S)
     line = next(each for each in day.crm.records("line_items") if each["properties"].get("hs_sku") == MISTYPED)
     day.crm.edit("line_items", str(line["id"]), hs_sku=MEANT, name=day.parts[MEANT].name)
     promise.lines[:] = [replace(each, part=MEANT) for each in promise.lines]
@@ -128,7 +108,7 @@ def type_count(day: Day) -> None:
         ]  # fmt: skip
         return bool(found)
 
-    _await(is_there, f"part {code} with its stock in the CRM", FIRST_LOAD_WITHIN_S)
+    day.wait_for(is_there, f"part {code} with its stock in the CRM", LOADED_WITHIN_S)
     day.crm.edit("products", found[0], stock_on_hand="9999")
     day.typed.append(TypedCount(found[0], code, "stock_on_hand", "9999"))
 
@@ -141,18 +121,11 @@ def _is_dead(day: Day, deal: str) -> bool:
         ))  # fmt: skip
 
 
-def _await(is_so: object, what: str, within_s: float = WAIT_S) -> None:
-    assert callable(is_so)
-    began = time.monotonic()
-    if not wait_until(is_so, within_s):
-        raise StoryError(f"{what}: not there after {time.monotonic() - began:.0f} s", mend="see the logs")
-
-
 WORKING_DAY = Scenario(
     "day",
     "a working day of a parts distributor",
     (
-        Act("first load: the ERP's 20 customers and 200 parts with their stock appear in the CRM", first_load),
+        FIRST_LOAD,
         Act("sales reps win four deals, in pieces and in boxes", win_deals),
         Act("a deal names a part that does not exist, another one is mistyped", wrong_parts),
         Act("a brand-new company is entered and its first deal won at once", new_company),

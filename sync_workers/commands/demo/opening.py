@@ -1,0 +1,26 @@
+"""How every story begins: what the ERP knows already is in the CRM."""
+
+from __future__ import annotations
+
+from sync_workers.commands.demo.day import Day
+from sync_workers.commands.demo.scenario import Act
+from sync_workers.sandbox.tryton import catalogue
+
+LOADED_WITHIN_S = 120.0
+TOLD_EVERY = 50
+
+
+def first_load(day: Day) -> None:
+    """Wait for the customers, which orders need, and for the parts with their stock."""
+    wanted = {customer.code for customer in catalogue.customers()}
+
+    def are_there() -> bool:
+        day.know_customers()
+        loaded = [each for each in day.crm.records("products") if each["properties"].get("stock_on_hand")]
+        day.say(f"{len(loaded) // TOLD_EVERY * TOLD_EVERY} of {len(day.parts)} parts are in the CRM with their stock")
+        return wanted <= set(day.companies) and len(loaded) >= len(day.parts)
+
+    day.wait_for(are_there, "the ERP's customers and parts in the CRM", LOADED_WITHIN_S)
+
+
+FIRST_LOAD = Act("first load: the ERP's 20 customers and 200 parts with their stock appear in the CRM", first_load)

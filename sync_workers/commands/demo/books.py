@@ -116,7 +116,9 @@ def _order(
         yield f"it shows the hold reason {deal.get('erp_hold_reason')!r}"
     if Decimal(deal.get("erp_total") or 0) != sale["total_amount"]:
         yield f"it shows a total of {deal.get('erp_total')}, the ERP has {sale['total_amount']}"
-    ordered = Counter({line.part: line.pieces for line in promise.lines})
+    ordered: Counter[str] = Counter()
+    for line in promise.lines:
+        ordered[line.part] += line.pieces
     if ordered != sale["pieces"]:
         yield f"ordered {dict(ordered)} pieces, the ERP has {dict(sale['pieces'])}"
     if abs(_amount(promise.lines) - sale["untaxed_amount"]) > Decimal("0.01") * len(promise.lines):
@@ -206,7 +208,8 @@ def stock_of(clerk: Rpc) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
     places = [each["storage_location"] for each in clerk.read("stock.location", houses, "storage_location")]
     inside = set(clerk.find("stock.location", [["parent", "child_of", places]]))
     context = {"locations": places, "with_childs": True, "stock_date_end": warehouse.today()}
-    rows = clerk.read("product.product", clerk.find("product.product", []), "code", "quantity", **context)
+    goods = clerk.find("product.product", [["type", "=", "goods"]])
+    rows = clerk.read("product.product", goods, "code", "quantity", **context)
     allocated: Counter[int] = Counter()
     moves = clerk.find("stock.move", [["state", "in", list(OPEN_MOVES)]])
     for move in clerk.read("stock.move", moves, "product", "internal_quantity", "from_location", "to_location"):

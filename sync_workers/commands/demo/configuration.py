@@ -59,6 +59,10 @@ developer_key = "env:DEMO_CRM_DEVELOPER_KEY"
 public_url = {public_url}
 won_stages = ["closedwon"]
 
+# Its webhooks do not tell of addresses, which are a custom object: it is asked.
+[systems.crm.poll]
+customer = 5
+
 [systems.crm.limits]
 requests = 1400
 window_s = 10

@@ -96,6 +96,10 @@ class Crm:
         ids = sorted(self.whole(kind, record_id)["links"].get(target, ()), key=int)
         return [{**self.whole(target, each)["properties"], "id": each} for each in ids]
 
+    def associated(self, kind: str, record_id: str, target: str) -> list[Json]:
+        """Return what is linked to a record, each with the ``labels`` of its link."""
+        return list(self._door("GET", f"records/{kind}/{record_id}/associated/{target}")["results"])
+
     def set(self, **settings: object) -> None:
         """Turn a knob of the account: how its webhooks come."""
         self._door("PATCH", "settings", settings)

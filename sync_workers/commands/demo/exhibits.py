@@ -98,6 +98,8 @@ def _deal(crm: Crm, deal_id: str) -> Iterator[str]:
         "erp_hold_limit",
         "erp_hold_since",
     )
+    for place in crm.associated("deals", deal_id, "addresses"):
+        yield from (f"  {label.lower()}: {place['properties'].get('street')}" for label in place["labels"])
     for line in _linked(crm, deal, "line_items"):
         at = line["properties"]
         progress = [
@@ -116,7 +118,7 @@ def _deal(crm: Crm, deal_id: str) -> Iterator[str]:
                 str(each["properties"][name]) for name in names if each["properties"].get(name)
             )
     for note in _linked(crm, deal, "notes"):
-        yield f"  note: {note['properties'].get('hs_note_body')}"
+        yield "  note: " + str(note["properties"].get("hs_note_body")).replace("<br>", "\n    ")
 
 
 def _linked(crm: Crm, record: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -139,6 +141,8 @@ def _sale(clerk: Rpc, deal_id: str) -> Iterator[str]:
             "shipments",
             "invoices",
             "description",
+            "shipment_address.street",
+            "invoice_address.street",
         )
         for name in (
             "number",
@@ -151,6 +155,8 @@ def _sale(clerk: Rpc, deal_id: str) -> Iterator[str]:
             "total_amount",
         ):
             yield from _shown(name.replace("_", " "), sale[name])
+        for name, label in (("shipment_address.", "ship to"), ("invoice_address.", "bill to")):
+            yield f"  {label}: {(sale.get(name) or {}).get('street')}"
         for line in clerk.read(
             "sale.line", sale["lines"], "quantity", "unit.symbol", "product.code", "unit_price", "amount"
         ):

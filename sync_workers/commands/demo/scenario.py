@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sync_workers.errors import SyncError
+
+EXCERPT = 180  # of a text that says what it should
 
 if TYPE_CHECKING:
     from sync_workers.commands.demo.day import Day
@@ -45,9 +48,10 @@ class Fact:
 
 def says(what: str, text: object, *words: str) -> Fact:
     """Return the fact that a text has all these words in it; without them the text itself is what was found."""
-    found = str(text or "")
+    found = " ".join(str(text or "nothing").split())
     missing = [word for word in words if word not in found]
-    return Fact(what, found or "nothing", f"something with {' and '.join(missing)}" if missing else found)
+    shown = found if missing else textwrap.shorten(found, EXCERPT, placeholder=" ...")
+    return Fact(what, shown, f"something with {' and '.join(missing)}" if missing else shown)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def credit_notes(day: Day, name: str) -> list[Json]:
 
 def notes(day: Day, name: str) -> str:
     """Return what all notes on a deal say."""
-    return "\n".join(str(each.get("hs_note_body")) for each in day.crm.linked("deals", day.deal(name), "notes"))
+    bodies = [str(each.get("hs_note_body")) for each in day.crm.linked("deals", day.deal(name), "notes")]
+    return "\n".join(bodies).replace("<br>", "\n")
 
 
 def product(day: Day, code: str) -> Json:

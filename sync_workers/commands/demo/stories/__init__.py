@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from sync_workers.commands.demo.scenario import Scenario
 from sync_workers.commands.demo.stories import (
+    cancel,
+    changes,
     credit,
+    customers,
     invoices,
+    merge,
+    parts,
     shipments,
+    totals,
     undone,
 )
 from sync_workers.commands.demo.working_day import WORKING_DAY
 
 TOLD_IN_ORDER = (
-    WORKING_DAY, credit.STORY, shipments.STORY, undone.STORY, invoices.STORY,
+    WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, shipments.STORY, undone.STORY,
+    invoices.STORY, changes.STORY, cancel.STORY,
 )  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in TOLD_IN_ORDER}

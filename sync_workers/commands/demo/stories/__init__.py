@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sync_workers.commands.demo.scenario import Scenario
 from sync_workers.commands.demo.stories import (
+    arrival,
     cancel,
     changes,
     credit,
@@ -11,7 +12,9 @@ from sync_workers.commands.demo.stories import (
     invoices,
     merge,
     parts,
+    returns,
     shipments,
+    stock,
     totals,
     undone,
 )
@@ -19,6 +22,6 @@ from sync_workers.commands.demo.working_day import WORKING_DAY
 
 TOLD_IN_ORDER = (
     WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, shipments.STORY, undone.STORY,
-    invoices.STORY, changes.STORY, cancel.STORY,
+    invoices.STORY, changes.STORY, cancel.STORY, returns.STORY, arrival.STORY, stock.STORY,
 )  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in TOLD_IN_ORDER}

@@ -91,6 +91,9 @@ class Crm:
     def delete(self, kind: str, record_id: str) -> None:
         self._door("DELETE", f"records/{kind}/{record_id}")
 
+    def restore(self, kind: str, record_id: str) -> None:
+        self._door("POST", f"records/{kind}/{record_id}/restore")
+
     def linked(self, kind: str, record_id: str, target: str) -> list[Json]:
         """Return the properties of what is linked to a record, oldest first; ``id`` is among them."""
         ids = sorted(self.whole(kind, record_id)["links"].get(target, ()), key=int)

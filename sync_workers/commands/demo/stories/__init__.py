@@ -9,6 +9,7 @@ from sync_workers.commands.demo.stories import (
     changes,
     credit,
     customers,
+    deactivated,
     invoices,
     merge,
     parts,
@@ -17,11 +18,13 @@ from sync_workers.commands.demo.stories import (
     stock,
     totals,
     undone,
+    unknown,
 )
 from sync_workers.commands.demo.working_day import WORKING_DAY
 
 TOLD_IN_ORDER = (
     WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, shipments.STORY, undone.STORY,
     invoices.STORY, changes.STORY, cancel.STORY, returns.STORY, arrival.STORY, stock.STORY,
+    deactivated.STORY, unknown.STORY,
 )  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in TOLD_IN_ORDER}

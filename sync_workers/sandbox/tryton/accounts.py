@@ -38,6 +38,14 @@ def post_invoices(rpc: Rpc, sale: int) -> list[int]:
     return waiting
 
 
+def validate_invoices(rpc: Rpc, sale: int) -> list[int]:
+    """Say of the draft invoices of a sale that they are right, without booking them; return their ids."""
+    waiting = waiting_invoices(rpc, sale)
+    if waiting:
+        rpc.press("account.invoice", "validate_invoice", *waiting)
+    return waiting
+
+
 def pay_invoice(rpc: Rpc, invoice: int, amount: Decimal | None = None) -> None:
     """Book a payment into the bank: the whole balance, or ``amount`` of it and the rest stays open."""
     (row,) = rpc.read("account.invoice", [invoice], "amount_to_pay")

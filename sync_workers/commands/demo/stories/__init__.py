@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sync_workers.commands.demo.scenario import Scenario
 from sync_workers.commands.demo.stories import (
+    archived,
     arrival,
     cancel,
     changes,
@@ -13,6 +14,7 @@ from sync_workers.commands.demo.stories import (
     invoices,
     merge,
     parts,
+    period,
     returns,
     shipments,
     stock,
@@ -25,6 +27,6 @@ from sync_workers.commands.demo.working_day import WORKING_DAY
 TOLD_IN_ORDER = (
     WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, shipments.STORY, undone.STORY,
     invoices.STORY, changes.STORY, cancel.STORY, returns.STORY, arrival.STORY, stock.STORY,
-    deactivated.STORY, unknown.STORY,
+    archived.STORY, deactivated.STORY, unknown.STORY, period.STORY,
 )  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in TOLD_IN_ORDER}

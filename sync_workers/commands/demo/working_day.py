@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from decimal import Decimal
 
+from sync_workers.commands.demo import everyday
 from sync_workers.commands.demo.day import DEAD, HELD, Day, Line, TypedCount
 from sync_workers.commands.demo.opening import FIRST_LOAD, LOADED_WITHIN_S
 from sync_workers.commands.demo.scenario import Act, Scenario, StoryError
@@ -16,22 +17,13 @@ from sync_workers.sandbox.tryton import warehouse
 CREATES_A_SALE = r'"model\.sale\.sale\.create"'
 LATE_S = 6.0
 LONG_S = 90.0
-SHIPPED = 3
+SHIPPED = 2
 MEANT, MISTYPED = "BRG-6205-2RS", "BRG-6205-2RZ"
 
 
 def win_deals(day: Day) -> None:
     for _ in range(4):
         day.win(day.anybody(), day.some_lines())
-
-
-def new_company(day: Day) -> None:
-    """A rep enters a company that nobody knows and wins its first deal in the same minute."""
-    company = day.crm.create("companies", {
-        "name": "Brightwater Robotics", "phone": "+1 312 555 0199", "order_email": "parts@brightwater.example.com",
-        "address": "18 Harbor Street", "zip": "53202", "city": "Milwaukee", "country": "United States",
-    })  # fmt: skip
-    day.win(company, day.some_lines(2), name="First order of Brightwater Robotics")
 
 
 def edit_customers(day: Day) -> None:
@@ -126,16 +118,23 @@ WORKING_DAY = Scenario(
     "a working day of a parts distributor",
     (
         FIRST_LOAD,
+        Act("from now on the CRM delivers a fifth of its webhooks twice, and in no order", everyday.deliver_badly),
         Act("sales reps win four deals, in pieces and in boxes", win_deals),
         Act("a deal names a part that does not exist, another one is mistyped", wrong_parts),
-        Act("a brand-new company is entered and its first deal won at once", new_company),
+        Act("a brand-new company is entered, its first deal won, and a second copy merged", everyday.new_company),
+        Act("four more deals: one at another amount than its lines, one in pallets", everyday.win_cases),
         Act("reps edit customers: a phone, an address, an e-mail", edit_customers),
         Act("the ERP stores two orders and drops the connection before it answers", lose_answers),
         Act("three more deals; in the middle the worker is killed with kill -9", kill_worker),
         Act("somebody types a stock count into the CRM", type_count),
         Act("a customer orders beyond the credit limit", beyond_credit),
         Act(f"the ERP answers {LATE_S:.0f} s late", answer_late),
+        Act("the ERP's price of a part changes", everyday.change_a_price),
+        Act(f"the warehouse receives three parts and ships {SHIPPED} orders", move_goods),
+        Act("one more order leaves in two parcels, and a piece comes back", everyday.ship_and_return),
+        Act("a rep changes it too late, another deal is lost", everyday.change_too_late),
         Act("the mistyped part is corrected in the CRM, which is enough", correct_part),
-        Act("the warehouse receives three parts and ships three orders", move_goods),
+        Act("the customer pays the first invoice", everyday.pay),
     ),
+    check=everyday.check,
 )

@@ -149,7 +149,15 @@ def _content(item: Mapping[str, Scalar]) -> str:
     words = [_short(item.get(name)) for name in ("quantity", "unit")]
     words.append(_short(item.get("part") or item.get("description")))
     amount = item.get("amount")
-    return " ".join(word for word in words if word) + (f": {amount}" if amount is not None else "")
+    return " ".join(word for word in words if word) + (f": {_amount(amount)}" if amount is not None else "")
+
+
+def _amount(value: Scalar) -> str:
+    """Write equal amounts the same, however many zeros they came with: the ledger keeps the value alone."""
+    shown = _short(value)
+    if not isinstance(value, Decimal) or "." not in shown:
+        return shown
+    return f"{value.normalize():f}" if value != value.quantize(CENTS) else f"{value.quantize(CENTS):f}"
 
 
 def _short(value: Scalar) -> str:
@@ -158,6 +166,7 @@ def _short(value: Scalar) -> str:
     return f"{value.normalize():f}" if isinstance(value, Decimal) and value == value.to_integral() else str(value)
 
 
+CENTS = Decimal("0.01")
 DERIVATIONS: Mapping[str, Callable[[Sequence[Value]], Scalar]] = {
     "join": _join,
     "first": _first,

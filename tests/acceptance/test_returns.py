@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from sync_workers.sandbox.tryton import accounts, sales, warehouse
-from tests.acceptance.cash import credit_notes, invoices, linked, lines_of, progress, settle
+from tests.acceptance.cash import credit_notes, invoices, lines_of, linked, progress, settle
 from tests.acceptance.distributor import Distributor, line, money
 
 pytestmark = pytest.mark.tryton

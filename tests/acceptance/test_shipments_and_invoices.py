@@ -29,6 +29,7 @@ TEN = line(PART, "10", "7.2881")
 
 @pytest.fixture(scope="module")
 def loaded(distributor: Distributor) -> Distributor:
+    distributor.settle("part", "stock")
     settle(distributor)
     return distributor
 

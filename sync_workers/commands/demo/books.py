@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sync_workers.commands.demo.configuration import UNITS, WAREHOUSES, property_of
+from sync_workers.commands.demo.configuration import UNITS, property_of
 from sync_workers.commands.demo.day import BOXES, DEAD, DONE, HELD, TOLD, Day, Line, Promise, reference_of
 from sync_workers.ledger import letters
 from sync_workers.ledger.letters import Letter
@@ -181,7 +181,7 @@ def _digits(name: str, value: Any) -> str:
 
 def _stock(day: Day, books: Books) -> None:
     """Compare the three figures of every part, and the boxes that it can be promised in."""
-    truth = stock_of(day.stage.clerk)
+    truth = stock_of(day.stage.clerk, day.stage.warehouses)
     shown: dict[str, list[Mapping[str, Any]]] = {}
     for each in day.crm.listed("products", (*STOCK_PROPERTIES, *BOX_PROPERTIES)):
         shown.setdefault(str(each["properties"].get("hs_sku")), []).append(each["properties"])
@@ -202,9 +202,9 @@ def _stock(day: Day, books: Books) -> None:
                                f" in the ERP and {_plain(seen)} in the CRM")  # fmt: skip
 
 
-def stock_of(clerk: Rpc) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
-    """Return on hand, allocated and available of every part in all warehouses, by its number."""
-    houses = clerk.find("stock.location", [["type", "=", "warehouse"], ["name", "in", list(WAREHOUSES)]])
+def stock_of(clerk: Rpc, warehouses: Sequence[str]) -> dict[str, tuple[Decimal, Decimal, Decimal]]:
+    """Return on hand, allocated and available of every part in these warehouses, by its number."""
+    houses = clerk.find("stock.location", [["type", "=", "warehouse"], ["name", "in", list(warehouses)]])
     places = [each["storage_location"] for each in clerk.read("stock.location", houses, "storage_location")]
     inside = set(clerk.find("stock.location", [["parent", "child_of", places]]))
     context = {"locations": places, "with_childs": True, "stock_date_end": warehouse.today()}

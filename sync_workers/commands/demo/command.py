@@ -56,10 +56,11 @@ def demo(keep: bool, seed: int, names: tuple[str, ...], lists: bool, plain_outpu
         with only_one(home, "demo"), nothing_left() as household:
             began = time.monotonic()
             with opened_view(plain=plain_output) as view:
-                stage = build(home, household, view.say)
+                stories = [SCENARIOS[name] for name in dict.fromkeys(names)]
+                stage = build(home, household, view.say, {need for story in stories for need in story.needs})
                 view.watch(stage.ledger)
                 day = Day(stage, random.Random(seed), view.say)  # noqa: S311 - a story, not a secret
-                told = [tell(SCENARIOS[name], day, view) for name in dict.fromkeys(names)]
+                told = [tell(story, day, view) for story in stories]
                 view.say("proving the laws on the ledger and in both systems")
                 proof = report.prove(stage)
             verdict = Verdict(told, proof, time.monotonic() - began)

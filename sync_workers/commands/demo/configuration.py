@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from sync_workers.commands.init import sheets
@@ -15,6 +15,8 @@ POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10, "shipment": 3, "inv
 # What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
 UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece"))
 WAREHOUSES = (MAIN_WAREHOUSE, SECOND_WAREHOUSE)
+# What takes the ERP time for every part, so that only the stories that show it have it.
+TIERS, HOUSES = "prices per tier", "stock per warehouse"
 # The prices that reps see on a product: a tier, and from how many pieces on.
 PRICES = ((GOLD, 1), (GOLD, 100))
 # What this company sells in boxes it also promises in boxes: a property of each product per box.
@@ -47,6 +49,12 @@ as = "decimal"
 crm = {{ path = "properties.{name}", digits = 4 }}
 erp = {{ path = "prices[key={tier}/USD/{quantity}].price", digits = 4, read_only = true }}
 """
+SCOPE = """
+[systems.erp.prices]
+lists = {tiers}
+currencies = ["USD"]
+quantities = {quantities}
+"""
 SYSTEMS = """\
 # Written by 'sync-workers demo' for its own company; a configuration of yours comes from 'sync-workers init'.
 [systems.crm]
@@ -75,14 +83,9 @@ database = {database}
 user = {user}
 password = "env:DEMO_ERP_PASSWORD"
 warehouse = {warehouse}
-warehouses = {warehouses}
 not_customers = ["Suppliers"]
 invoice_on_shipment = true
-
-[systems.erp.prices]
-lists = {tiers}
-currencies = ["USD"]
-quantities = {quantities}
+{more}
 
 [systems.erp.poll]
 {poll}
@@ -92,21 +95,23 @@ in_flight = 4
 """
 
 
-def write_configuration(folder: Path, **values: str) -> None:
-    """Write ``systems.toml`` and the sheets. ``values`` are the names in braces above."""
+def write_configuration(folder: Path, needs: Collection[str] = (), **values: str) -> None:
+    """Write ``systems.toml`` and the sheets. ``values`` are the names in braces above, ``needs`` TIERS and HOUSES."""
     quoted = {name: json.dumps(value) for name, value in values.items()}
     poll = "\n".join(f"{kind} = {seconds}" for kind, seconds in POLL_S.items())
-    tiers, quantities = (json.dumps(list(dict.fromkeys(column))) for column in zip(*PRICES, strict=True))
-    text = SYSTEMS.format(
-        **quoted, poll=poll, warehouses=json.dumps(WAREHOUSES), tiers=tiers, quantities=quantities
-    )
-    pages = {"systems.toml": text}
-    pages |= {name: _with_units(text) for name, text in sheets().items()}
-    pages[PART] += "".join(
-        PRICE.format(name=price_property(tier, quantity), tier=tier, quantity=quantity) for tier, quantity in PRICES
-    )
-    pages[STOCK] += "".join(IN_HOUSE.format(word=house.lower(), house=house) for house in WAREHOUSES)
+    pages = {name: _with_units(text) for name, text in sheets().items()}
+    more = ""
+    if HOUSES in needs:
+        more += f"warehouses = {json.dumps(WAREHOUSES)}\n"
+        pages[STOCK] += "".join(IN_HOUSE.format(word=house.lower(), house=house) for house in WAREHOUSES)
+    if TIERS in needs:
+        tiers, quantities = (json.dumps(list(dict.fromkeys(column))) for column in zip(*PRICES, strict=True))
+        more += SCOPE.format(tiers=tiers, quantities=quantities)
+        pages[PART] += "".join(
+            PRICE.format(name=price_property(tier, quantity), tier=tier, quantity=quantity) for tier, quantity in PRICES
+        )
     pages[STOCK] = _with_units(pages[STOCK] + "\n[units.crm]\n" + "".join(_in_boxes(unit) for unit, _, _ in UNITS))
+    pages["systems.toml"] = SYSTEMS.format(**quoted, poll=poll, more=more)
     for name, text in pages.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

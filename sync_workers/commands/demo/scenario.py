@@ -60,6 +60,7 @@ class Scenario:
 
     ``opening`` sets the stage: after it both systems are shown, and again at the end. ``check`` looks at both
     afterwards, at what the books do not count; it is asked again until all is as promised or the time is over.
+    ``needs`` is what the configuration must have for it beside the usual.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Scenario:
     acts: tuple[Act, ...]
     opening: tuple[Act, ...] = ()
     check: Callable[[Day], Iterable[Fact]] = lambda day: ()
+    needs: tuple[str, ...] = ()
 
 
 def _shown(value: Any) -> str:

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +20,7 @@ from psycopg2 import sql
 
 from sync_workers.commands.checkup import examine_systems
 from sync_workers.commands.demo.alarms import Alarms
-from sync_workers.commands.demo.configuration import write_configuration, write_environment
+from sync_workers.commands.demo.configuration import HOUSES, WAREHOUSES, write_configuration, write_environment
 from sync_workers.commands.demo.crm import Crm
 from sync_workers.commands.mapping import activate_missing
 from sync_workers.commands.servers import Household
@@ -93,6 +93,7 @@ class Stage:
     proxy: FaultProxy
     alarms: Alarms
     fleet: Fleet
+    warehouses: tuple[str, ...] = (MAIN_WAREHOUSE,)
 
     @property
     def site(self) -> str:
@@ -103,8 +104,8 @@ class Stage:
         return f"http://{flower.ADDRESS}:{self.environ['FLOWER_PORT']}"
 
 
-def build(home: Path, household: Household, say: Say) -> Stage:
-    """Start all of it. Raises what did not start, with what would mend it."""
+def build(home: Path, household: Household, say: Say, needs: Collection[str] = ()) -> Stage:
+    """Start all of it, with what the stories need beside. Raises what did not start, with what would mend it."""
     home = home.absolute()
     folder = home / "demo"
     shutil.rmtree(folder, ignore_errors=True)
@@ -125,7 +126,7 @@ def build(home: Path, household: Household, say: Say) -> Stage:
     alarms = household.add(Alarms())
     environ = _environment(folder, ledger_url, _own_database(broker), crm, erp, alarms)
     write_configuration(
-        folder / "config", crm_url=crm.url, public_url=f"http://{environ['SYNC_WEB_BIND']}/hooks/crm",
+        folder / "config", needs, crm_url=crm.url, public_url=f"http://{environ['SYNC_WEB_BIND']}/hooks/crm",
         erp_url=proxy.url, database=erp.database, user=erp.user, warehouse=MAIN_WAREHOUSE,
     )  # fmt: skip
     write_environment(folder / "environment", environ)
@@ -138,7 +139,8 @@ def build(home: Path, household: Household, say: Say) -> Stage:
     say("starting the fleet: receiver, workers, stock, beat, Flower")
     fleet = household.add(Fleet.of(folder, {**os.environ, **environ}))
     fleet.start()
-    stage = Stage(folder, environ, settings, ledger, crm, erp, clerk, proxy, alarms, fleet)
+    houses = WAREHOUSES if HOUSES in needs else (MAIN_WAREHOUSE,)
+    stage = Stage(folder, environ, settings, ledger, crm, erp, clerk, proxy, alarms, fleet, houses)
     _await_fleet(stage)
     return stage
 

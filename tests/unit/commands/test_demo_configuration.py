@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_workers.commands.demo.configuration import UNITS, property_of, write_configuration
+from sync_workers.commands.demo.configuration import HOUSES, TIERS, UNITS, property_of, write_configuration
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.mapping import Sheet
 from sync_workers.mappings import check, load_sheets
@@ -15,9 +15,9 @@ from sync_workers.mappings import check, load_sheets
 VALUES = dict.fromkeys(("crm_url", "public_url", "erp_url", "database", "user", "warehouse"), "x")
 
 
-@pytest.fixture
-def sheets(tmp_path: Path) -> dict[str, Sheet]:
-    write_configuration(tmp_path, **VALUES)
+@pytest.fixture(params=[(), (TIERS, HOUSES)], ids=["as on the day", "with all that a story needs"])
+def sheets(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Sheet]:
+    write_configuration(tmp_path, request.param, **VALUES)
     return {kind: versions[1] for kind, versions in load_sheets(tmp_path / "mappings").items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from sync_workers.commands.demo import sights
-from sync_workers.commands.demo.configuration import price_property
+from sync_workers.commands.demo.configuration import TIERS, price_property
 from sync_workers.commands.demo.day import DEAD, Day, Line
 from sync_workers.commands.demo.opening import FIRST_LOAD
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario, says
@@ -68,4 +68,5 @@ STORY = Scenario(
         Act("a rep types another price", type_a_price),
     ),
     check=check,
+    needs=(TIERS,),
 )

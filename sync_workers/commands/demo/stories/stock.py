@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from sync_workers.commands.demo import sights
-from sync_workers.commands.demo.configuration import property_of
+from sync_workers.commands.demo.configuration import HOUSES, property_of
 from sync_workers.commands.demo.day import Day
 from sync_workers.commands.demo.opening import FIRST_LOAD
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario
@@ -75,4 +75,5 @@ STORY = Scenario(
         Act(f"somebody types {TYPED} into the CRM", type_a_count),
     ),
     check=check,
+    needs=(HOUSES,),
 )

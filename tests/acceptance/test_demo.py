@@ -63,20 +63,6 @@ def test_every_story_can_be_listed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "nothing is started for it"
 
 
-def test_every_story_ends_as_it_promises_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """One after the other on one stage: what one of them leaves behind is no hindrance to the next."""
-    names = [word for name in ALONE for word in ("--scenario", name)]
-    process = start(tmp_path, *COMMAND, *names)
-    said, _ = process.communicate(timeout=850)
-    assert process.returncode == 0, said
-    for name in ALONE:
-        story = SCENARIOS[name]
-        assert f"{name}: {story.title} (" in said
-    assert said.count("After") == len(ALONE)
-    assert "All is as promised." in said
-    assert left_by(tmp_path) == []
-
-
 def test_with_keep_it_stays_up_at_the_addresses_that_it_prints(tmp_path: Path) -> None:
     """``make demo KEEP=1``; Ctrl-C at a terminal reaches make and all that it started."""
     process = start(tmp_path, *MAKE, "KEEP=1")

@@ -59,7 +59,7 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
         polled.seen += len(page.notices)
         fresh = page.notices if kind == "stock" else _without_repeats(runtime, system, kind, page.notices)
         if kind == "stock":
-            readings = stock.readings(connector, [notice.external_id for notice in page.notices])
+            readings = stock.readings(runtime, system, [notice.external_id for notice in page.notices])
             arrived = runtime.ledger.run(lambda tx, page=page, readings=readings, stored=stored: [  # type: ignore[misc]
                 *stock.stage_levels(tx, system, readings), *_advance(tx, system, kind, stored, page)])
         else:

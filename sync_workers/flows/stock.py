@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from sync_workers.connectors.contract import Connector, Native
+from sync_workers.connectors.contract import Native
 from sync_workers.engine.runs import Again
 from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.readings import Reading
@@ -20,14 +20,20 @@ PAGE = 500  # products in one read: ten thousand in one call take the ERP second
 COLUMNS = ("code", "on_hand", "allocated", "available")  # these have a column of their own in the ledger
 
 
-def readings(connector: Connector, external_ids: Sequence[str]) -> list[Reading]:
-    """Read the figures of these parts in the ERP, base units; parts that are gone are left out."""
+def readings(runtime: Runtime, system: str, external_ids: Sequence[str]) -> list[Reading]:
+    """Read the figures of these parts in the ERP, base units; parts that are gone are left out.
+
+    A part that is switched off still has what is on the shelf, where the sheet shows such parts.
+    """
+    connector, sheet = runtime.connectors[system], runtime.sheets.get("stock")
+    shows_archived = sheet is not None and system in sheet.shows_archived
     unique = list(dict.fromkeys(external_ids))
     found: list[Reading] = []
     for start in range(0, len(unique), PAGE):
         at = datetime.now(UTC)
         natives = connector.read_many("stock", unique[start:start + PAGE])
-        found += [reading_of(native, at) for native in natives.values() if not native.archived]
+        found += [reading_of(native, at) for native in natives.values()
+                  if shows_archived or not native.archived]
     return found
 
 
@@ -41,7 +47,7 @@ def sweep(runtime: Runtime, system: str) -> list[Again]:
     due: list[Again] = []
     refusals, after = 0, ""
     while ids := connector.ids("stock", after):
-        page = readings(connector, ids)
+        page = readings(runtime, system, ids)
         staged = runtime.ledger.run(lambda tx, page=page: stage(tx, system, page, whole=False))  # type: ignore[misc]
         due += [Again(record_id, "stock", 0.0) for record_id in staged.due]
         refusals += staged.refusals

@@ -78,7 +78,7 @@ class Mailbag:
     def work_some(self, share: float = 0.6) -> None:
         """Work off a share of what is due, in any order."""
         with self.at.ledger.transaction() as tx:
-            due = [record_id for record_id, _ in records.due(tx, limit=500)]
+            due = [record_id for record_id, *_ in records.due(tx, limit=500)]
         chosen = [record_id for record_id in self.draw.sample(due, len(due)) if self.draw.random() < share]
         if chosen:
             self.at.drain(chosen)

@@ -10,7 +10,10 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
+
+import uvloop
 
 AGAIN_S = 0.05
 TRIES = 100
@@ -43,8 +46,7 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's own class is none
         self._next()
 
     def _next(self) -> None:
@@ -85,7 +87,7 @@ class _Connection(asyncio.Protocol):
 
 def burst(url: str, requests: Sequence[bytes], *, connections: int) -> Sent:
     """Send all requests over so many connections, each as soon as the one before was answered."""
-    return asyncio.run(_burst(url, requests, connections))
+    return uvloop.run(_burst(url, requests, connections))
 
 
 async def _burst(url: str, requests: Iterable[bytes], connections: int) -> Sent:
@@ -103,7 +105,7 @@ async def _burst(url: str, requests: Iterable[bytes], connections: int) -> Sent:
 
 def pace(url: str, requests: Sequence[bytes], *, per_second: float) -> Sent:
     """Send requests one after the other at a steady pace, whatever the answers take."""
-    return asyncio.run(_pace(url, requests, per_second))
+    return uvloop.run(_pace(url, requests, per_second))
 
 
 async def _pace(url: str, requests: Sequence[bytes], per_second: float) -> Sent:

@@ -11,7 +11,7 @@ import pytest
 from sync_workers.commands.demo.stories import SCENARIOS
 from tests.acceptance.test_demo import ALONE, COMMAND, left_by, start
 
-IN_EACH_RUN = 4
+IN_EACH_RUN = 3
 
 pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(1200)]
 

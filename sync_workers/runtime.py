@@ -336,9 +336,14 @@ def _refreshed(runtime: Runtime) -> Runtime:
         return runtime
     sheets = active_sheets(runtime.settings, runtime.ledger)
     log.info("The mapping sheets changed", versions={kind: sheet.version for kind, sheet in sheets.items()})
+    return replace(runtime, sheets=sheets, connectors=connectors_for(runtime, sheets))
+
+
+def connectors_for(runtime: Runtime, sheets: Mapping[str, Sheet]) -> dict[str, Connector]:
+    """Return connectors for other sheets than the runtime's own, under the same limits."""
     connectors = build_connectors(runtime.settings, sheets)
     _share_limits(connectors, runtime.limiter)
-    return replace(runtime, sheets=sheets, connectors=connectors)
+    return connectors
 
 
 def _share_limits(connectors: Mapping[str, Connector], limiter: Limiter) -> None:

@@ -18,7 +18,7 @@ from sync_workers.domain.values import decode, encode
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.errors import SyncError
 from sync_workers.ledger.connection import Ledger
-from sync_workers.runtime import Runtime, build_connectors, open_runtime, stored_sheets
+from sync_workers.runtime import Runtime, connectors_for, open_runtime, stored_sheets
 
 PAGE = 200
 RECORDS = """
@@ -87,7 +87,7 @@ def plan(ctx: click.Context, kind: str, version: int, limit: int | None, as_json
 
 def plans(runtime: Runtime, sheet: Sheet, active: Sheet | None) -> Iterator[Planned]:
     """Yield what each record of the sheet's kind would become; nothing is written anywhere."""
-    connectors = build_connectors(runtime.settings, {**runtime.sheets, sheet.kind: sheet})
+    connectors = connectors_for(runtime, {**runtime.sheets, sheet.kind: sheet})
     links = LedgerLinks(runtime.ledger)
     for rows in _pages(runtime.ledger, sheet.kind):
         natives = _read(connectors, sheet, rows)

@@ -39,6 +39,12 @@ def item(day: Day, name: str, part: str) -> Json:
     return found
 
 
+def progress(day: Day, name: str, part: str) -> tuple[Decimal, Decimal]:
+    """Return what a line shows as shipped and as still to come."""
+    line = item(day, name, part)
+    return money(line.get("erp_shipped")), money(line.get("erp_backordered"))
+
+
 def parcels(day: Day, name: str) -> list[Json]:
     return day.crm.linked("deals", day.deal(name), "shipments")
 

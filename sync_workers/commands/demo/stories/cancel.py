@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from sync_workers.commands.demo import sights
-from sync_workers.commands.demo.day import TOLD, Day
-from sync_workers.commands.demo.opening import FIRST_LOAD
+from sync_workers.commands.demo.day import Day
+from sync_workers.commands.demo.opening import FIRST_LOAD, three_orders
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario
 from sync_workers.sandbox.tryton import warehouse
 
@@ -15,14 +15,6 @@ PART = "BRG-6216-2RS"
 BEFORE, AFTER, AGAIN = "Lost before anything left", "Lost after four of ten left", "Lost and won again"
 FOUR_LEFT = (Decimal(4), Decimal(0))  # shipped, and still to come
 NAMES = (BEFORE, AFTER, AGAIN)
-
-
-def win_three(day: Day) -> None:
-    for name in NAMES:
-        day.win(day.company("C1006"), [day.line(PART, 10)], name=name, ending=TOLD)
-        day.show_order(name)
-    for name in NAMES:
-        sights.await_state(day, name, "processing")
 
 
 def ship_a_part(day: Day) -> None:
@@ -35,7 +27,8 @@ def lose(day: Day) -> None:
         day.crm.move(day.deal(name), "closedlost")
     for name in (BEFORE, AGAIN):
         sights.await_state(day, name, "cancelled")
-    day.wait_for(lambda: _progress(day) == FOUR_LEFT, "nothing more to leave of the order that left in part")
+    no_more = "nothing more to leave of the order that left in part"
+    day.wait_for(lambda: sights.progress(day, AFTER, PART) == FOUR_LEFT, no_more)
 
 
 def win_again(day: Day) -> None:
@@ -43,14 +36,9 @@ def win_again(day: Day) -> None:
     sights.await_state(day, AGAIN, "processing")
 
 
-def _progress(day: Day) -> tuple[Decimal, Decimal]:
-    line = sights.item(day, AFTER, PART)
-    return sights.money(line.get("erp_shipped")), sights.money(line.get("erp_backordered"))
-
-
 def check(day: Day) -> Iterator[Fact]:
     yield Fact(f"{BEFORE}: the order on the deal", sights.deal(day, BEFORE).get("erp_order_state"), "cancelled")
-    yield Fact(f"{AFTER}: shipped and on backorder", _progress(day), FOUR_LEFT)
+    yield Fact(f"{AFTER}: shipped and on backorder", sights.progress(day, AFTER, PART), FOUR_LEFT)
     yield Fact(f"{AGAIN}: the order on the deal", sights.deal(day, AGAIN).get("erp_order_state"), "processing")
     yield Fact(f"{AGAIN}: quantities", [row["quantity"] for row in sights.order_lines(day, AGAIN)], [10.0])
     for name, waiting in ((BEFORE, 0), (AFTER, 0), (AGAIN, 1)):
@@ -62,7 +50,7 @@ def check(day: Day) -> Iterator[Fact]:
 STORY = Scenario(
     "cancel",
     "a lost deal cancels its order before and after a part left; won again, it is taken up again",
-    opening=(FIRST_LOAD, Act("three deals of ten bearings are won and confirmed", win_three)),
+    opening=(FIRST_LOAD, three_orders(PART, NAMES)),
     acts=(
         Act("the warehouse ships four of ten of one order", ship_a_part),
         Act("all three deals are lost", lose),

@@ -30,9 +30,7 @@ def ship(day: Day, number: int) -> None:
     sights.await_count(day, NAME, sights.parcels, number + 1)
 
     def is_shown() -> bool:
-        line = sights.item(day, NAME, PART)
-        progress = (sights.money(line.get("erp_shipped")), sights.money(line.get("erp_backordered")))
-        return progress == (Decimal(10 - left), Decimal(left))
+        return sights.progress(day, NAME, PART) == (Decimal(10 - left), Decimal(left))
 
     day.wait_for(is_shown, f"{left} on backorder after parcel {number + 1}")
     has_day = bool(sights.item(day, NAME, PART).get("erp_expected"))

@@ -6,22 +6,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from sync_workers.commands.demo import sights
-from sync_workers.commands.demo.day import TOLD, Day
-from sync_workers.commands.demo.opening import FIRST_LOAD
+from sync_workers.commands.demo.day import Day
+from sync_workers.commands.demo.opening import FIRST_LOAD, three_orders
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario
 from sync_workers.sandbox.tryton import sales, warehouse
 
 PART = "BRG-6208-2RS"
 OVER, SHORT, UNDONE = "More than was ordered", "Closed short", "Booked by mistake"
 NAMES = (OVER, SHORT, UNDONE)
-
-
-def win_three(day: Day) -> None:
-    for name in NAMES:
-        day.win(day.company("C1006"), [day.line(PART, 10)], name=name, ending=TOLD)
-        day.show_order(name)
-    for name in NAMES:
-        sights.await_state(day, name, "processing")
 
 
 def ship_too_many(day: Day) -> None:
@@ -55,7 +47,7 @@ def check(day: Day) -> Iterator[Fact]:
 STORY = Scenario(
     "undone",
     "more is shipped than was ordered, a rest is given up, a shipment is undone",
-    opening=(FIRST_LOAD, Act("three deals of ten bearings are won and confirmed", win_three)),
+    opening=(FIRST_LOAD, three_orders(PART, NAMES)),
     acts=(
         Act("twelve of ten leave", ship_too_many),
         Act("four of ten leave, and the clerk gives up the rest", close_short),

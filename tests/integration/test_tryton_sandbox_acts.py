@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 
+import psycopg2
 import pytest
 
+from sync_workers.sandbox.postgres import database_url
+from sync_workers.sandbox.services import Service
 from sync_workers.sandbox.tryton import accounts, assortment, catalogue, sales, warehouse
 from sync_workers.sandbox.tryton.rpc import Row, Rpc, TrytonError
 from sync_workers.sandbox.tryton.seed import CLERK
@@ -153,6 +157,30 @@ def test_nothing_is_booked_in_a_closed_period_until_it_is_opened_again(clerk):
         accounts.post_invoices(clerk, sale)
     accounts.reopen_period(clerk, period)
     assert len(accounts.post_invoices(clerk, sale)) == 1
+
+
+def test_who_meets_a_lock_of_somebody_else_presses_again(
+    tryton: TrytonServer, postgres: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tryton.fresh_database(f"locked_{secrets.token_hex(6)}")
+    rpc = tryton.login(CLERK, database)
+    warehouse.receive_goods(rpc, BEARING, 1000)
+    sale = ordered(rpc)
+    warehouse.ship(rpc, sale)
+    waits: list[float] = []
+
+    def let_go(seconds: float) -> None:
+        waits.append(seconds)
+        other.rollback()
+
+    with closing(psycopg2.connect(database_url(postgres.url, database))) as other:
+        other.cursor().execute("LOCK TABLE account_journal_period IN EXCLUSIVE MODE")
+        monkeypatch.setattr("sync_workers.sandbox.tryton.rpc.time.sleep", let_go)
+        (invoice,) = accounts.post_invoices(rpc, sale)
+    assert waits
+    assert shown(rpc, "account.invoice", invoice, "state")["state"] == "posted"
+    rpc.close()
+    tryton.drop_database(database)
 
 
 def test_a_part_is_switched_off_with_or_without_a_successor_and_on_again(clerk):

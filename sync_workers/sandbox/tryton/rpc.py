@@ -1,7 +1,8 @@
 """JSON-RPC to a Tryton server, as its desktop client speaks it.
 
 For the seeder, the people of the demo and the tests; the product's own connector shares nothing with
-it, so that one proves the other. A call is sent once: nothing is retried.
+it, so that one proves the other. A call is sent once, but for one that the server undid since somebody
+else held a lock: that is sent again, as a person would press again.
 Source: trytond 8.2, ``trytond/protocols/jsonrpc.py`` and ``trytond/protocols/dispatcher.py``.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +21,9 @@ import requests
 from sync_workers.errors import SyncError
 
 CALL_WITHIN_S = 120.0
+BUSY = ("could not obtain lock", "could not serialize access", "deadlock detected")
+PRESS_AGAIN_AFTER_S = 0.5
+GIVE_UP_AFTER_S = 60.0
 
 Row = dict[str, Any]
 
@@ -109,13 +114,10 @@ class Rpc:
         self._http.close()
 
     def _post(self, method: str, params: Sequence[Any]) -> Any:
-        body = json.dumps({"id": 1, "method": method, "params": params}, default=_encode)
-        reply = self._http.post(
-            f"{self.url}/{self.database}/rpc/",
-            data=body.encode(),
-            headers={"Content-Type": "application/json"},
-            timeout=CALL_WITHIN_S,
-        )
+        body = json.dumps({"id": 1, "method": method, "params": params}, default=_encode).encode()
+        gives_up_at = time.monotonic() + GIVE_UP_AFTER_S
+        while _was_undone(reply := self._send(body)) and time.monotonic() < gives_up_at:
+            time.sleep(PRESS_AGAIN_AFTER_S)
         if reply.status_code != requests.codes.ok:
             raise TrytonError(f"HTTP {reply.status_code}", f"{method}: {reply.text[:300]}")
         answer = json.loads(reply.content, object_hook=_decode)
@@ -124,6 +126,19 @@ class Rpc:
             said = details if isinstance(details, str) else " ".join(str(part) for part in details if part)
             raise TrytonError(kind, f"{method}: {said}", details if isinstance(details, list) else ())
         return answer["result"]
+
+    def _send(self, body: bytes) -> requests.Response:
+        return self._http.post(
+            f"{self.url}/{self.database}/rpc/",
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=CALL_WITHIN_S,
+        )
+
+
+def _was_undone(reply: requests.Response) -> bool:
+    """Tell whether the database rolled the call back for a lock that another one held."""
+    return reply.status_code == requests.codes.service_unavailable and any(text in reply.text for text in BUSY)
 
 
 def _encode(value: Any) -> Any:

@@ -108,5 +108,12 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_
 
 
 def encode(value: Any) -> bytes:
-    """Write compact UTF-8 JSON; a Decimal becomes a number if none of it is lost."""
+    """Write compact UTF-8 JSON; a Decimal becomes a number if none of it is lost.
+
+    orjson makes null of a float that is no number: where a null stands, the standard library looks again.
+    """
+    with suppress(orjson.JSONEncodeError):
+        made = orjson.dumps(value, _unusual, orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
+        if b"null" not in made:
+            return made
     return _encoder.encode(value).encode()

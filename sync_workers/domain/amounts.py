@@ -10,7 +10,7 @@ import decimal
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sync_workers.domain.converters import Converter, Spot, Unconvertible
@@ -65,7 +65,7 @@ class Number(Converter):
     rounding: str = "half_up"
 
     def read(self, native: Any, spot: Spot) -> Scalar:
-        return rounded(number(native), self.digits, self.rounding)
+        return read_number(native, self.digits, self.rounding)
 
     def write(self, value: Any, spot: Spot) -> Any:
         return rounded(number(value), self.digits, self.rounding)
@@ -101,7 +101,7 @@ class Money(Converter):
         return (self.currency,)
 
     def read(self, native: Any, spot: Spot) -> Scalar:
-        return rounded(number(native), self._digits(spot), self.rounding)
+        return read_number(native, self._digits(spot), self.rounding)
 
     def write(self, value: Any, spot: Spot) -> Any:
         # Without the currency at hand it goes over as it was read: already in the currency's digits.
@@ -207,6 +207,18 @@ def number(value: Any) -> Decimal:
     if not found.is_finite():
         raise Unconvertible("is not a finite number")
     return found
+
+
+def read_number(native: Any, digits: int | None, rounding: str) -> Decimal:
+    """Read a native number and round it. Texts are remembered: prices and quantities come again and again."""
+    if type(native) is str:
+        return _read_text(native, digits, rounding)
+    return rounded(number(native), digits, rounding)
+
+
+@lru_cache(4096)
+def _read_text(native: str, digits: int | None, rounding: str) -> Decimal:
+    return rounded(number(native), digits, rounding)
 
 
 def rounded(value: Decimal, digits: int | None, rounding: str) -> Decimal:

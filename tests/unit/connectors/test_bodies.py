@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -11,6 +13,11 @@ from hypothesis import strategies as st
 
 from sync_workers.connectors.bodies import UnreadableError, encode, parse, parse_delivery
 from sync_workers.errors import Malformed, PermanentError
+
+
+@dataclass
+class Sample:
+    number: int
 
 
 def test_a_decimal_travels_as_the_number_it_is() -> None:
@@ -41,6 +48,24 @@ def test_a_number_is_sent_whole_or_not_at_all(value: Decimal) -> None:
 def test_what_is_no_number_is_not_sent(value: str) -> None:
     with pytest.raises((PermanentError, ValueError, OverflowError)):
         encode({"a": Decimal(value)})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("beside", [{}, {"b": None}, {"b": "null"}])
+def test_a_float_that_is_no_number_is_never_sent_as_null(value: float, beside: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="Out of range float"):
+        encode({"a": value, **beside})
+
+
+@pytest.mark.parametrize("value", [2**70, -(2**64), {"a": None}, "null", {1: "a"}, ["é", 1.5, True], (1, 2)])
+def test_what_is_sent_reads_like_what_the_standard_library_writes(value: object) -> None:
+    assert json.loads(encode({"a": value})) == json.loads(json.dumps({"a": value}))
+
+
+def test_neither_a_date_nor_an_object_of_ours_is_sent_by_accident() -> None:
+    for value in (date(2026, 3, 2), Sample(1)):
+        with pytest.raises(TypeError, match="has no JSON form"):
+            encode({"a": value})
 
 
 @pytest.mark.parametrize("body", [b"NaN", b'{"a": Infinity}', b"\xff", b"", b"[" * 200 + b"]" * 200])

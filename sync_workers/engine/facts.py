@@ -64,7 +64,7 @@ def read_systems(
             raise Hold("no_system", f"{run.kind} {run.id}: the system {system!r} is not configured any more",
                        mend=f"add [systems.{system}] to systems.toml again, or discard the record")
         run.talking_to = system
-        native = _stand_in(run, system, connector)
+        native = stand_in(run, system, connector, run.refs[system].version)
         if native is None:
             native = prefetched.get((system, run.kind, run.refs[system].external_id))
             if native is None:
@@ -123,12 +123,11 @@ def dig(fields: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def _stand_in(run: Run, system: str, connector: Connector) -> Native | None:
-    """Take the newest delivery's payload for a read, where a counter proves it newer (protocol G5)."""
+def stand_in(run: Run, system: str, connector: Connector, known: str | None) -> Native | None:
+    """Take the newest delivery's payload for a read, where a counter proves it newer than ``known`` (protocol G5)."""
     news = _newest(run, system, connector)
     if news is None or news.payload is None or news.version is None:
         return None
-    known = run.refs[system].version
     if known is not None and int(news.version) <= int(known):
         return None
     return Native(news.external_id, news.payload, news.version)

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from sync_workers.connectors.contract import Native
 from sync_workers.domain.native import look
 from sync_workers.engine import endings, lookup
+from sync_workers.engine.facts import stand_in
 from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Run
 from sync_workers.errors import SyncError, Throttled
@@ -23,7 +25,7 @@ def prefetch(runs: Sequence[Run], batch: Batch) -> None:
     wanted: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         for system in run.work.refs:
-            if _is_served(system, batch):
+            if _is_served(system, batch) and _told(run, system, batch) is None:
                 wanted.setdefault((system, run.kind), []).append(run)
     for (system, kind), members in wanted.items():
         if len(members) > 1:
@@ -68,12 +70,20 @@ def _look_up(runs: Sequence[Run], batch: Batch) -> None:
 
 
 def _key_of(run: Run, name: str, batch: Batch) -> str:
-    """Return the natural key as the origin's record shows it, '' where it was not read in bulk."""
+    """Return the natural key as the origin's record shows it, '' where it was neither told nor read in bulk."""
     origin = run.work.refs.get(run.origin)
     path = lookup.path_of(run, name, run.origin)
-    native = batch.prefetched.get((run.origin, run.kind, origin.external_id)) if origin and path else None
+    if origin is None or not path:
+        return ""
+    native = batch.prefetched.get((run.origin, run.kind, origin.external_id)) or _told(run, run.origin, batch)
     value = look(native.fields, path) if native is not None else None
     return "" if value is None else str(value)
+
+
+def _told(run: Run, system: str, batch: Batch) -> Native | None:
+    """Return what a delivery told of the record, where that makes reading it needless."""
+    connector = batch.runtime.connectors.get(system)
+    return stand_in(run, system, connector, run.work.refs[system].version) if connector is not None else None
 
 
 def _put_off(runs: Sequence[Run], error: Throttled) -> None:

@@ -75,3 +75,16 @@ def test_a_slow_system_makes_a_batch_give_back_what_it_cannot_finish_in_its_leas
     assert world.rows("SELECT max(lapses), max(failures) FROM records") == [(0, 0)]
     assert world.rows("SELECT count(*) FROM attempts WHERE status = 'done'") == [(20,)]
     assert_all_laws_hold(world.runtime)
+
+
+def test_what_deliveries_told_of_a_batch_is_not_read_again(world: World) -> None:
+    placed = [world.place_order(po_number=f"PO-{number}") for number in range(5)]
+    records = [world.crm.store.get("order", external_id) for external_id in placed]
+    ids = [world.tell("crm", "order", one.id, version=str(one.version), payload=one.fields) for one in records]
+    before = len(world.crm.log)
+
+    world.work(*ids)
+
+    assert len(world.orders()) == 5
+    read = [call.target for call in list(world.crm.log)[before:] if call.method == "GET"]
+    assert read == []

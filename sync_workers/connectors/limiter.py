@@ -8,15 +8,9 @@ nothing here. Whether a call may be made at all (mode, circuit) is the engine's 
 from __future__ import annotations
 
 import math
-import os
-import random
-import socket
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from limits import RateLimitItemPerSecond
@@ -27,55 +21,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sync_workers.connectors.contract import Limits
+from sync_workers.connectors.places import LOCAL, PREFIX, Places, Reach
 from sync_workers.errors import Throttled
 
-PREFIX = "sync:limit"
 PATIENCE_S = 5.0
-LEASE_MARGIN_S = 5.0
-LOOK_AGAIN_S = (0.004, 0.03)  # other processes' slots come free unheard, so we look
-AWAY_S = 1.0  # how long Redis is left alone after it failed
 
-LOCAL = Counter(
-    "sync_limiter_local_total", "Slots given out of the local share because Redis was away", ["system"]
-)
 THROTTLED = Counter("sync_limiter_throttled_total", "Calls that got no slot in time", ["system"])
-
-# Returns 0 when the slot is ours, else the milliseconds until the oldest lease runs out.
-_TAKE = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
-  redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) + 60000)
-  return 0
-end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return math.max(1, tonumber(oldest[2]) - now)
-"""
-
-
-@dataclass
-class _Local:
-    """One process's own count of one thing, and a bell for its waiting threads."""
-
-    in_flight: int = 0
-    freed: threading.Condition = field(default_factory=threading.Condition)
-
-
-def own_name() -> str:
-    """Return how this process is called where it holds something: host and process number."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def free_slots(redis: Redis, worker: str) -> int:
-    """Give back the places that a dead process held, and return how many; else their leases run out."""
-    freed = 0
-    for key in redis.scan_iter(match=f"{PREFIX}:flight:*"):
-        members: list[bytes] = redis.zrange(key, 0, -1)  # type: ignore[assignment]
-        held = [member for member in members if member.startswith(f"{worker}/".encode())]
-        freed += int(redis.zrem(key, *held)) if held else 0
-    return freed
 
 
 class Limiter:
@@ -92,19 +43,16 @@ class Limiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._limits = dict(limits)
-        self._redis = redis
         self._share = share
+        self._reach = Reach(redis, clock)
+        self._places = Places(self._reach, share=share, clock=clock)
         self._patience_s = patience_s
         self._clock = clock
         self._sleep = sleep
-        self._away_until = 0.0
         self._paused: dict[str, float] = {}
-        self._locals: dict[str, _Local] = {}
-        self._guard = threading.Lock()
         self._here = MovingWindowRateLimiter(MemoryStorage())
         self._fleet: MovingWindowRateLimiter | None = None
         if redis is not None:
-            self._take = redis.register_script(_TAKE)
             # our own pool with our own short time-outs; the address is only read for its scheme
             self._fleet = MovingWindowRateLimiter(
                 RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=PREFIX)
@@ -171,43 +119,11 @@ class Limiter:
 
     def _enter(self, system: str, key: str, most: int, budget_s: float, until: float) -> Callable[[], None]:
         """Wait for one of ``most`` places and return what gives it back."""
-        lease_ms = int((budget_s + LEASE_MARGIN_S) * 1000)
-        me = f"{own_name()}/{uuid.uuid4().hex}"
-        mine = self._local(key)
-        redis_key = f"{PREFIX}:flight:{key}"
-        while True:
-            if self._redis is not None and self._clock() >= self._away_until:
-                try:
-                    left_ms = int(self._take(keys=[redis_key], args=[most, me, lease_ms]))
-                except RedisError:
-                    self._away_until = self._clock() + AWAY_S
-                    continue
-                if left_ms == 0:
-                    return lambda: self._leave(mine, redis_key, me)
-            else:
-                with mine.freed:
-                    if mine.in_flight < max(1, most // self._share):
-                        mine.in_flight += 1
-                        LOCAL.labels(system).inc()
-                        return lambda: self._leave(mine, None, me)
-                left_ms = 1000
-            left_s = until - self._clock()
-            if left_s <= 0:
-                # most places come free long before their leases end, which only those of the dead reach
-                raise self._throttled(system, min(left_ms / 1000, self._patience_s))
-            with mine.freed:
-                mine.freed.wait(min(left_s, random.uniform(*LOOK_AGAIN_S)))  # noqa: S311 -- only spreads the looks
-
-    def _leave(self, mine: _Local, redis_key: str | None, me: str) -> None:
-        if redis_key is not None and self._redis is not None:
-            try:
-                self._redis.zrem(redis_key, me)
-            except RedisError:  # the lease in the set runs out by itself
-                self._away_until = self._clock() + AWAY_S
-        with mine.freed:
-            if redis_key is None:
-                mine.in_flight -= 1
-            mine.freed.notify()
+        place = self._places.enter(system, key, most, budget_s, until)
+        if isinstance(place, int):
+            # most places come free long before their leases end, which only those of the dead reach
+            raise self._throttled(system, min(place / 1000, self._patience_s))
+        return place
 
     def _count(self, system: str, most: int, window_s: float, until: float) -> None:
         """Wait until one more request fits into the window."""
@@ -215,7 +131,7 @@ class Limiter:
         seconds = max(1, math.ceil(window_s))
         while True:
             strategy, allowed = self._here, max(1, most // self._share)
-            if self._fleet is not None and self._clock() >= self._away_until:
+            if self._fleet is not None and self._reach.is_there():
                 strategy, allowed = self._fleet, most
             item = RateLimitItemPerSecond(allowed, seconds)
             try:
@@ -225,16 +141,12 @@ class Limiter:
                     return
                 wait_s = max(0.005, strategy.get_window_stats(item, system).reset_time - time.time())
             except RedisError:
-                self._away_until = self._clock() + AWAY_S
+                self._reach.failed()
                 continue
             left_s = until - self._clock()
             if wait_s > left_s:
                 raise self._throttled(system, wait_s)
             self._sleep(wait_s)
-
-    def _local(self, key: str) -> _Local:
-        with self._guard:
-            return self._locals.setdefault(key, _Local())
 
     def _throttled(self, system: str, wait_s: float) -> Throttled:
         THROTTLED.labels(system).inc()

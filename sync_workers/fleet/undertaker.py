@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from sync_workers import logs
-from sync_workers.connectors.limiter import free_slots
+from sync_workers.connectors.places import free_places
 from sync_workers.errors import SyncError
 from sync_workers.ledger.claims import expire
 from sync_workers.ledger.connection import Ledger
@@ -33,7 +33,7 @@ class Undertaker:
         worker = f"{socket.gethostname()}:{pid}"
         ledger, redis = Ledger(self.database_url, pool_size=1), connect_redis(self.broker_url)
         try:
-            slots = free_slots(redis, worker) if redis is not None else 0
+            slots = free_places(redis, worker) if redis is not None else 0
             records = ledger.run(lambda tx: expire(tx, worker))
         except (SyncError, RedisError) as error:
             log.warning("What a dead process held runs out by itself", worker=worker, error=type(error).__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
 
 import pytest
 from redis import Redis
@@ -96,7 +96,7 @@ def test_without_the_broker_each_process_lives_on_its_share(nowhere: Redis) -> N
 def test_a_system_without_limits_asks_nobody(nowhere: Redis) -> None:
     free = Limiter({"erp": Limits()}, nowhere)
     with free.slot("erp", 30):
-        assert free._away_until == 0.0
+        assert free._reach.away_until == 0.0
 
 
 def test_work_that_must_be_alone_is_alone_in_the_fleet(redis: Redis) -> None:
@@ -146,3 +146,47 @@ def test_threads_that_wait_are_all_served(redis: Redis) -> None:
         for each in [pool.submit(call) for _ in range(12)]:
             each.result(30)
     assert len(served) == 12
+
+
+def test_a_place_is_handed_to_a_thread_that_waits_without_coming_free(redis: Redis) -> None:
+    shared, waits = limiter(redis, Limits(in_flight=1)), Event()
+    seen: list[list[bytes]] = []
+
+    def wait() -> None:
+        with shared.slot("erp", 30):
+            waits.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        with shared.slot("erp", 30):
+            (first,) = redis.zrange("sync:limit:flight:erp", 0, -1)
+            waiting = pool.submit(wait)
+            while not shared._places._local("erp").waiting:
+                assert not waiting.done()
+        seen.append(redis.zrange("sync:limit:flight:erp", 0, -1))  # type: ignore[arg-type]
+        waits.set()
+        waiting.result(10)
+    assert len(seen[0]) == 1
+    assert seen[0] != [first]
+    assert redis.zcard("sync:limit:flight:erp") == 0
+
+
+def test_who_waits_alone_is_served_beside_a_process_with_many_calls(redis: Redis) -> None:
+    busy, lonely = (limiter(redis, Limits(in_flight=1)) for _ in range(2))
+    ends = Event()
+
+    def call_on() -> int:
+        calls = 0
+        while not ends.is_set():
+            with busy.slot("erp", 30):
+                calls += 1
+        return calls
+
+    with ThreadPoolExecutor(4) as pool:
+        many = [pool.submit(call_on) for _ in range(4)]
+        try:
+            for _ in range(5):
+                with lonely.slot("erp", 30):
+                    pass
+        finally:
+            ends.set()
+        assert sum(each.result(30) for each in many) > 0

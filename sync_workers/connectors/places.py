@@ -1,0 +1,199 @@
+"""Places: how many calls may be in flight at one system, counted for the whole fleet in Redis.
+
+A place that comes free is handed to a thread of this process that waits for one, in the same step that gives
+it up: a system that allows few calls at a time is then kept busy. While another process waits, too, a free
+place is left to whoever looks first. What the dead held runs out with its lease.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import Counter
+from redis import Redis
+from redis.exceptions import RedisError
+
+PREFIX = "sync:limit"
+LEASE_MARGIN_S = 5.0
+LOOK_AGAIN_S = (0.004, 0.03)  # other processes' places come free unheard, so we look
+WAITS_MS = 60  # so long a process that looked in vain counts as waiting: twice the time to its next look
+AWAY_S = 1.0  # how long Redis is left alone after it failed
+ANSWER_WITHIN_S = 10.0  # above the time-out of Redis: whoever hands over always says how that went
+
+LOCAL = Counter(
+    "sync_limiter_local_total", "Slots given out of the local share because Redis was away", ["system"]
+)
+
+# Returns 0 when the place is ours, else the milliseconds until the oldest lease runs out.
+_TAKE = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) + 60000)
+  return 0
+end
+redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[4])
+redis.call('PEXPIRE', KEYS[2], 60000)
+local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+return math.max(1, tonumber(oldest[2]) - now)
+"""
+# Gives a place up. To the heir that is named, unless its lease had run out or another process waits: then 0.
+_HAND_OVER = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local held = redis.call('ZSCORE', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[1], ARGV[1])
+if ARGV[2] == '' or not held or tonumber(held) <= now then return 0 end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local waiting = redis.call('ZCARD', KEYS[2])
+if redis.call('ZSCORE', KEYS[2], ARGV[4]) then waiting = waiting - 1 end
+if waiting > 0 then return 0 end
+redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) + 60000)
+return 1
+"""
+
+Leave = Callable[[], None]
+
+
+def own_name() -> str:
+    """Return how this process is called where it holds something: host and process number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def free_places(redis: Redis, worker: str) -> int:
+    """Give back the places that a dead process held, and return how many; else their leases run out."""
+    freed = 0
+    for key in redis.scan_iter(match=f"{PREFIX}:flight:*"):
+        members: list[bytes] = redis.zrange(key, 0, -1)  # type: ignore[assignment]
+        held = [member for member in members if member.startswith(f"{worker}/".encode())]
+        freed += int(redis.zrem(key, *held)) if held else 0
+    return freed
+
+
+class Reach:
+    """Redis as the limits use it: left alone for a moment after it failed."""
+
+    def __init__(self, redis: Redis | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.redis = redis
+        self.away_until = 0.0
+        self._clock = clock
+
+    def is_there(self) -> bool:
+        return self.redis is not None and self._clock() >= self.away_until
+
+    def failed(self) -> None:
+        self.away_until = self._clock() + AWAY_S
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """A thread that looked in vain. Once it is named as heir it waits to hear whether the place is its own."""
+
+    name: str
+    lease_ms: int
+    told: threading.Event = field(default_factory=threading.Event)
+    has_place: bool = False
+
+
+@dataclass
+class _Local:
+    """One process's own count of one thing, and its threads that wait, the longest first."""
+
+    in_flight: int = 0
+    waiting: deque[_Waiter] = field(default_factory=deque)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Places:
+    """Gives out places. ``share`` is the part of them that one process may use while Redis is away."""
+
+    def __init__(self, reach: Reach, *, share: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reach = reach
+        self._share = share
+        self._clock = clock
+        self._locals: dict[str, _Local] = {}
+        self._guard = threading.Lock()
+        self._owner = f"{own_name()}/{uuid.uuid4().hex}"
+        if reach.redis is not None:
+            self._take = reach.redis.register_script(_TAKE)
+            self._hand_over = reach.redis.register_script(_HAND_OVER)
+
+    def enter(self, system: str, key: str, most: int, budget_s: float, until: float) -> Leave | int:
+        """Wait for one of ``most`` places and return what gives it back; at ``until``, how many ms it may take yet."""
+        me = _Waiter(f"{own_name()}/{uuid.uuid4().hex}", int((budget_s + LEASE_MARGIN_S) * 1000))
+        mine = self._local(key)
+        while True:
+            if self._reach.is_there():
+                try:
+                    args: list[str | int] = [most, me.name, me.lease_ms, self._owner, WAITS_MS]
+                    left_ms = int(self._take(keys=self._keys(key), args=args))
+                except RedisError:
+                    self._reach.failed()
+                    continue
+                if left_ms == 0:
+                    return lambda: self._leave(mine, key, me.name)
+            else:
+                with mine.guard:
+                    if mine.in_flight < max(1, most // self._share):
+                        mine.in_flight += 1
+                        LOCAL.labels(system).inc()
+                        return lambda: self._leave_local(mine)
+                left_ms = 1000
+            left_s = until - self._clock()
+            if left_s <= 0:
+                return left_ms
+            if self._inherits(mine, me, min(left_s, random.uniform(*LOOK_AGAIN_S))):  # noqa: S311 -- only spreads the looks
+                return lambda: self._leave(mine, key, me.name)
+
+    def _inherits(self, mine: _Local, me: _Waiter, seconds: float) -> bool:
+        """Wait a moment to be given a place that comes free in this process."""
+        me.told.clear()
+        with mine.guard:
+            mine.waiting.append(me)
+        me.told.wait(seconds)
+        with mine.guard:
+            is_heir = me not in mine.waiting
+            if not is_heir:
+                mine.waiting.remove(me)
+        if is_heir:
+            me.told.wait(ANSWER_WITHIN_S)
+        return me.has_place
+
+    def _leave(self, mine: _Local, key: str, name: str) -> None:
+        with mine.guard:
+            heir = mine.waiting.popleft() if mine.waiting else None
+        took = False
+        try:
+            args: list[str | int] = [name, heir.name if heir else "", heir.lease_ms if heir else 0, self._owner]
+            took = self._hand_over(keys=self._keys(key), args=args) == 1
+        except RedisError:  # the leases in the set run out by themselves
+            self._reach.failed()
+        finally:
+            if heir is not None:
+                heir.has_place = took
+                heir.told.set()
+
+    def _leave_local(self, mine: _Local) -> None:
+        with mine.guard:
+            mine.in_flight -= 1
+            heir = mine.waiting.popleft() if mine.waiting else None
+        if heir is not None:  # it looks again at once
+            heir.told.set()
+
+    def _keys(self, key: str) -> list[str]:
+        return [f"{PREFIX}:flight:{key}", f"{PREFIX}:waits:{key}"]
+
+    def _local(self, key: str) -> _Local:
+        with self._guard:
+            return self._locals.setdefault(key, _Local())

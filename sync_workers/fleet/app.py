@@ -14,7 +14,7 @@ from kombu import pools
 
 from sync_workers import logs
 from sync_workers.fleet import queues
-from sync_workers.fleet.memory import keep_few_arenas
+from sync_workers.fleet.memory import keep_few_arenas, spare_the_lasting
 from sync_workers.runtime import broker_url, forget_runtime, stop_work
 from sync_workers.settings import Settings
 
@@ -141,6 +141,11 @@ def _log_our_way(loglevel: int | None = None, **_: Any) -> None:
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def _keep_little(**_: Any) -> None:
     keep_few_arenas()
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _collect_only_what_comes(**_: Any) -> None:
+    spare_the_lasting()
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

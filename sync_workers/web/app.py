@@ -16,6 +16,7 @@ from typing import Any
 from sync_workers import logs
 from sync_workers.errors import TransientError
 from sync_workers.fleet import passwords
+from sync_workers.fleet.memory import spare_the_lasting
 from sync_workers.fleet.wakeups import Publisher, Wakeups, wake_of
 from sync_workers.ledger import inbox, partitions
 from sync_workers.ledger.inbox import Arrival, Arrived
@@ -157,6 +158,7 @@ class Site:
             raise TransientError("the ledger is away")
         try:
             self._parts = assemble(self._open())
+            spare_the_lasting()
         except Exception:
             self._failed_at = time.monotonic()
             raise

@@ -36,3 +36,22 @@ def arenas(mode: str) -> int:
 
 def test_threads_share_two_arenas_once_they_are_told_to() -> None:
     assert arenas("few") <= 2 < arenas("as it comes")
+
+
+def test_what_was_made_before_is_looked_through_no_more_and_what_comes_is_still_collected() -> None:
+    program = """
+import gc, weakref
+from sync_workers.fleet.memory import spare_the_lasting
+class Ring: pass
+lasting = [Ring() for _ in range(1000)]
+spare_the_lasting()
+looked_through = {id(each) for each in gc.get_objects()}
+assert not any(id(each) in looked_through for each in lasting)
+late = Ring()
+late.itself = late
+died = weakref.ref(late)
+del late
+gc.collect()
+assert died() is None
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -23,7 +23,7 @@ from sync_workers.runtime import Runtime, connectors_for, open_runtime, stored_s
 PAGE = 200
 RECORDS = """
 SELECT r.id, r.origin_system, r.origin_id,
-       jsonb_agg(jsonb_build_array(f.system, f.external_id, f.sent, f.held, f.item_ids))
+       jsonb_agg(jsonb_build_array(f.system, f.external_id, coalesce(f.sent, f.held), f.held, f.item_ids))
   FROM records r JOIN refs f ON f.record_id = r.id AND f.alias_of IS NULL
  WHERE r.kind = %s AND r.state <> 'merged' AND r.id > %s GROUP BY r.id ORDER BY r.id LIMIT %s
 """

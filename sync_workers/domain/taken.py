@@ -69,7 +69,8 @@ def after_write(
                 refused.append(name)
             returned[name] = came_back
             held[name] = expected
-        sent[name] = change.after
+        # one object for what was taken as it was sent: it is stored once, then
+        sent[name] = held[name] if _is_alike(held[name], change.after) else change.after
     again = again or any(
         _is_news(sheet, system, name, shown[name], held) for name in shown if name not in changes
     )
@@ -108,6 +109,10 @@ def _is_equal(rule: FieldRule | ListRule, expected: Value, came_back: Value) -> 
     if isinstance(rule, ListRule):
         return same_items(_items(expected), _items(came_back))
     return expected == came_back
+
+
+def _is_alike(one: Value, other: Value) -> bool:
+    return type(one) is type(other) and one == other and (type(one) is not dict or list(one) == list(_items(other)))
 
 
 def _is_news(sheet: Sheet, system: str, name: str, value: Value, held: Mapping[str, Value]) -> bool:

@@ -157,15 +157,14 @@ def _refs(run: Run) -> list[RefState]:
     states = []
     for system in sorted(run.dirty):
         ref = run.refs[system]
-        held = values_text(ref.held)
-        sent = held if _is_same(ref.sent, ref.held) else values_text(ref.sent)
-        states.append(RefState(system, run.kind, ref.external_id, ref.version, sent, held, as_text(ref.item_ids),
-                               gone=system in run.gone))
+        sent = None if _is_same(ref.sent, ref.held) else values_text(ref.sent)
+        states.append(RefState(system, run.kind, ref.external_id, ref.version, sent, values_text(ref.held),
+                               as_text(ref.item_ids), gone=system in run.gone))
     return states
 
 
 def _is_same(sent: Mapping[str, Value], held: Mapping[str, Value]) -> bool:
-    """Whether both hold the very same values: what agreed without a write is written as text once."""
+    """Whether both hold the very same values: then they are stored once."""
     return len(sent) == len(held) and all(held.get(name) is value for name, value in sent.items())
 
 

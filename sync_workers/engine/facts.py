@@ -42,7 +42,9 @@ class Twins(Exception):
 
 def ref_from(row: RefRow) -> Ref:
     """Turn a stored ref into the merge's base."""
-    return Ref(row.system, row.external_id, row.version, decode(row.sent), decode(row.held), row.item_ids)
+    held = decode(row.held)
+    sent = held if row.sent is None else decode(row.sent)
+    return Ref(row.system, row.external_id, row.version, sent, held, row.item_ids)
 
 
 def read_systems(

@@ -19,14 +19,14 @@ from sync_workers.ledger.merging import Merge, merge_rows
 class RefState:
     """A ref as it is to be stored, whole. ``gone``: the system does not show it; ``drop``: forget it.
 
-    ``sent``, ``held`` and ``item_ids`` are JSON data or JSON text.
+    ``sent``, ``held`` and ``item_ids`` are JSON data or JSON text; ``sent`` None: the same as ``held``.
     """
 
     system: str
     kind: str
     external_id: str
     version: str | None
-    sent: Mapping[str, Any] | JsonText
+    sent: Mapping[str, Any] | JsonText | None
     held: Mapping[str, Any] | JsonText
     item_ids: Mapping[str, Any] | JsonText
     gone: bool = False

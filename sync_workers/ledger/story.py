@@ -39,7 +39,7 @@ SELECT kind, state, origin_system, origin_id, incarnation, due_at, asked, settle
        fence, hold_code, hold_reason, hold_mend, hold_since, mapping_version, note, waits_for, merged_into, created_at
   FROM records WHERE id = %s
 """
-REFS = "SELECT system, external_id, alias_of IS NOT NULL, version, sent, held, gone_since FROM refs" \
+REFS = "SELECT system, external_id, alias_of IS NOT NULL, version, coalesce(sent, held), held, gone_since FROM refs" \
        " WHERE record_id = %s ORDER BY id"
 ATTEMPTS = """
 SELECT id, system, kind, op, action, key, mapping_version, fence, fields, request, response, status, note,

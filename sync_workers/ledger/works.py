@@ -49,7 +49,10 @@ class AttemptRow:
 
 @dataclass(frozen=True)
 class RefRow:
-    """Where the record lives in one system; ``aliases`` are older ids that the system merged into it."""
+    """Where the record lives in one system; ``aliases`` are older ids that the system merged into it.
+
+    ``sent`` None: the same as ``held``.
+    """
 
     id: int
     record_id: int
@@ -57,7 +60,7 @@ class RefRow:
     kind: str
     external_id: str
     version: str | None
-    sent: dict[str, Any]
+    sent: dict[str, Any] | None
     held: dict[str, Any]
     item_ids: dict[str, Any]
     gone_since: datetime | None

@@ -38,7 +38,7 @@ def resume(frozen: subprocess.Popen[str]) -> None:
 
 
 def refs(world: World) -> list[tuple[object, ...]]:
-    return world.rows("SELECT record_id, system, external_id, sent, held FROM refs ORDER BY id")
+    return world.rows("SELECT record_id, system, external_id, coalesce(sent, held), held FROM refs ORDER BY id")
 
 
 @pytest.mark.parametrize("step", ["claim", "read", "gate", "open", "call", "answer"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sync_workers.ledger.story import tell
 from tests.world import World
 
 
@@ -54,3 +55,20 @@ def test_an_order_waits_for_its_customer_and_then_goes(world: World) -> None:
 
     [customer] = world.erp.store.all("customer")
     assert [order["party"] for order in world.orders()] == [customer.id]
+
+
+def test_what_was_taken_as_it_was_sent_is_stored_once_and_told_all_the_same(world: World) -> None:
+    deal = world.place_order()
+    record = world.tell("crm", "order", deal)
+    world.work(record)
+
+    stored = world.rows("SELECT system, sent IS NULL, held ? 'po_number' FROM refs WHERE record_id = %s", record)
+    assert sorted(stored) == [("crm", True, True), ("erp", True, True)]
+    with world.ledger.transaction() as tx:
+        story = tell(tx, record)
+    assert story["bases"]["erp"]["sent"] == story["bases"]["erp"]["held"]
+
+    world.crm.edit("order", deal, {"po_number": "PO-2"})
+    assert world.work(world.tell("crm", "order", deal)).counts == {"applied": 1}
+    [order] = world.orders()
+    assert order["po"] == "PO-2"

@@ -168,7 +168,7 @@ def test_a_pushed_message_is_what_celery_itself_would_have_sent(runtime: Runtime
 def test_only_what_no_message_names_is_pushed_in_parts(runtime: Runtime, messages: Callable[..., int]) -> None:
     assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(10)]) == 10
     assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 40
-    assert messages() == 1 + 3, "sixteen to a message"
+    assert messages() == 1 + 2, "thirty-two to a message"
     assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 0
 
 
@@ -236,12 +236,12 @@ def test_edits_of_a_record_that_was_just_settled_cost_one_more_run(
 def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
-    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(20)]
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(40)]
     runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
     assert runtime.redis is not None
     runtime.redis.flushdb()
     tasks.sweep()
-    assert messages() == 2, "twenty records, sixteen to a message"
+    assert messages() == 2, "forty records, thirty-two to a message"
 
 
 def test_what_only_bulk_work_asked_for_never_stands_before_a_live_order(

@@ -4,7 +4,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from sync_workers.fleet.wakeups import Publisher, Wake, Wakeups, wake_of
+import pytest
+
+from sync_workers.fleet.wakeups import Publisher, Wake, Wakeups, pause_after, wake_of
 
 
 class Broker:
@@ -33,7 +35,7 @@ class Clock:
 def test_a_burst_is_cut_into_messages_that_threads_can_share() -> None:
     broker = Broker()
     assert Wakeups(None, broker.send).publish(Wake(number, "live") for number in range(40)) == 40
-    assert [len(ids) for ids, _, _ in broker.sent] == [16, 16, 8]
+    assert [len(ids) for ids, _, _ in broker.sent] == [32, 8]
 
 
 def test_each_kind_goes_to_its_own_queue_and_bulk_work_never_into_live() -> None:
@@ -83,6 +85,11 @@ def test_a_publisher_that_overflows_drops_and_lives_on() -> None:
     assert broker.sent[-1][0] == [9]
 
 
+@pytest.mark.parametrize(("named", "pause_s"), [(0, 0.01), (1, 0.01), (2, 0.01), (4, 0.02), (10, 0.05), (5000, 0.05)])
+def test_the_more_a_push_names_the_longer_the_next_one_gathers_within_bounds(named: int, pause_s: float) -> None:
+    assert pause_after(named) == pytest.approx(pause_s)
+
+
 def test_in_a_burst_the_next_push_names_all_that_came_meanwhile() -> None:
     broker, entered, go = Broker(), threading.Event(), threading.Event()
 
@@ -91,7 +98,7 @@ def test_in_a_burst_the_next_push_names_all_that_came_meanwhile() -> None:
         entered.set()
         assert go.wait(10)
 
-    publisher = Publisher(Wakeups(None, send), between_s=0.2)
+    publisher = Publisher(Wakeups(None, send), pause=lambda named: 0.2)
     began = time.monotonic()
     publisher.add([Wake(1, "live")])
     assert entered.wait(10), "the first does not wait"

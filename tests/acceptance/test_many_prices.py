@@ -1,5 +1,5 @@
 """A catalogue of 1,001 parts, three tiers and two currencies: every one of the 6,006 prices arrives, and nothing
-beside them is touched (complaint 12). ``test_prices`` has the real ERP's formulas; this one has the numbers."""
+beside them is touched (complaint 12). This one has the numbers, ``test_prices_end_to_end`` the real ERP's formulas."""
 
 from __future__ import annotations
 

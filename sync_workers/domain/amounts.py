@@ -142,11 +142,13 @@ class Units:
         for name, factor, found in self.entries:
             if found == canonical and factor == 1:
                 return name
-        raise self._unknown(canonical)
+        mend = f"add one that is exactly one {canonical} to the sheet's [units] table in its next version"
+        raise Unconvertible(f"needs the unit {canonical!r}, which the sheet does not know there", mend)
 
-    @staticmethod
-    def _unknown(unit: str) -> Unconvertible:
-        mend = "add the unit to the sheet's [units] table in its next version"
+    def _unknown(self, unit: str) -> Unconvertible:
+        known = ", ".join(name for name, _, _ in self.entries) or "none"
+        mend = (f"write a unit that it knows there ({known}), or add {unit!r} to the sheet's [units] table in its next"
+                " version")  # fmt: skip
         return Unconvertible(f"needs the unit {unit!r}, which the sheet does not know", mend)
 
 

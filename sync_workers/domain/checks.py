@@ -139,7 +139,8 @@ def judge_tax_codes(check: Check, quoted: Mapping[str, Value], shown: Mapping[st
     where = shown.get("ship_to")
     return Objection(
         "tax_differs", "; ".join(found) + (f" (ship-to {where})" if where else ""),
-        f"correct the tax code in {check.quoted_by}, or the customer's tax rule in {check.system}",
+        f"correct the tax code in {check.quoted_by}, or the line's taxes in {check.system}, or confirm the order there"
+        " by hand if it is right",
     )
 
 

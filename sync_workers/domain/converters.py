@@ -37,7 +37,8 @@ class Links(Protocol):
 
 class Spot(NamedTuple):  # a tuple: one is made for every value that is read, shown or written
     """Where a conversion happens. ``values`` are the canonical fields known so far (the record's and,
-    inside a list, the item's); ``native`` is the record or item being read, empty when writing."""
+    inside a list, the item's); ``native`` is the record or item being read, empty when writing; ``number`` is
+    the place of the item in its list, from 1; 0 outside of lists."""
 
     kind: str
     field: str
@@ -45,6 +46,7 @@ class Spot(NamedTuple):  # a tuple: one is made for every value that is read, sh
     links: Links | None = None
     values: Mapping[str, Value] = _NOTHING
     native: Mapping[str, Any] = _NOTHING
+    number: int = 0
 
 
 class Unconvertible(ValueError):

@@ -65,8 +65,8 @@ def _read_list(
     ids: dict[str, str] = {}
     keys = _item_keys(rows, system, native_items, known)
     columns = columns_of(rows, system)
-    for key, native in zip(keys, native_items, strict=True):
-        spot = Spot(sheet.kind, f"{rows.name}[{key}].", system, links, values, native)
+    for number, (key, native) in enumerate(zip(keys, native_items, strict=True), start=1):
+        spot = Spot(sheet.kind, f"{rows.name}[{key}].", system, links, values, native, number)
         items[key] = cast(dict[str, Scalar], _read_fields(columns, spot))
         if (native_id := native.get("id")) is not None:
             ids[key] = str(native_id)
@@ -178,7 +178,7 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
     has_needs = any(column.needs for column in columns.values())
     there = _there(spot.native, place.path) if before else {}
     add, edit, remove = [], [], []
-    for key, item in after.items():
+    for number, (key, item) in enumerate(after.items(), start=1):
         old = before.get(key)
         names = list(item) if old is None else [name for name in item if item[name] != old.get(name)]
         if old is not None and not names:
@@ -187,7 +187,7 @@ def _list_edits(rows: ListRule, change: Change, spot: Spot, ids: Mapping[str, st
         if old is not None and not any(columns[name].is_unit for name in names):  # then it stays as it is counted
             native = there.get(ids.get(key, ""), {})
         values = {**spot.values, **item} if has_needs else spot.values
-        at = Spot(spot.kind, f"{rows.name}[{key}].", spot.system, spot.links, values, native)
+        at = Spot(spot.kind, f"{rows.name}[{key}].", spot.system, spot.links, values, native, number)
         draft = NativeDraft()
         _put(draft, columns, names, item, at, blank=old is not None)
         if old is None:
@@ -253,8 +253,9 @@ def refusal(spot: Spot, value: Any, error: Unconvertible, verb: str) -> SyncErro
     text = repr(str(value))
     text = text if len(text) <= 80 else f"{text[:77]}...'"
     mend = error.mend or f"correct the value in {spot.system}, or the sheet's converter in its next version"
+    item = f" (item {spot.number})" if spot.number else ""
     return PermanentError(
-        f"{spot.kind}: {spot.field!r} in {spot.system} {verb} {text}, which {error}; {mend}",
+        f"{spot.kind}: {spot.field!r} in {spot.system}{item} {verb} {text}, which {error}; {mend}",
         mend=mend,
         field=spot.field,
     )

@@ -120,7 +120,8 @@ def plan_next(run: Run, batch: Batch) -> None:
         if not _has_to_tell(run, run.stopped, batch):
             raise run.stopped
         run.told = True
-        writes = [Write(run.origin, Op.ACTION, action=NOTE, note=run.stopped.message)]
+        text = "\n".join(each for each in (run.stopped.message, run.stopped.mend) if each)
+        writes = [Write(run.origin, Op.ACTION, action=NOTE, note=text)]
     if run.rounds > MAX_ROUNDS:
         raise PermanentError(f"{run.kind} {run.reference} wants call after call and does not settle",
                              mend="look at its attempts with `sync-workers explain`")

@@ -3,8 +3,6 @@ confirmed because it is not what the customer accepted (complaints 10 and 11).""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
 from sync_workers.sandbox.tryton import warehouse
@@ -159,14 +157,6 @@ def test_five_orders_of_one_customer_each_carry_their_own_addresses(loaded: Dist
     (kept,) = loaded.clerk.read("party.address", [sale["invoice_address"]], "street")
     assert kept["street"] == "1 Mill Lane", "an order keeps the address that it went to"
     assert not loaded.letters()
-
-
-def test_a_currency_that_the_erp_does_not_know_is_named(loaded: Distributor) -> None:
-    deal = loaded.win(loaded.company("C1006")["id"], [BEARING], deal_currency_code="NOK")
-    loaded.settle()
-    letter = loaded.letter("order", deal)
-    assert "NOK" in letter.message
-    assert Decimal(len(loaded.sales(deal))) == 0
 
 
 def test_at_the_end_every_law_holds_in_the_ledger_and_in_both_systems(loaded: Distributor) -> None:

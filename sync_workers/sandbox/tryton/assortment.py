@@ -54,6 +54,15 @@ def drop_special_price(rpc: Rpc, line: int) -> None:
     rpc.write("product.price_list", [row["price_list"]], {"lines": [["delete", [line]]]})
 
 
+def add_currency(rpc: Rpc, code: str, name: str, number: str, symbol: str, digits: int = 2) -> int:
+    """Enter a currency and return its id. Nothing can be sold in it before ``set_rate``."""
+    (currency,) = rpc.create("currency.currency", {
+        "name": name, "code": code, "numeric_code": number, "symbol": symbol, "digits": digits,
+        "rounding": Decimal(1).scaleb(-digits),
+    })  # fmt: skip
+    return currency
+
+
 def set_rate(rpc: Rpc, currency: str, rate: Decimal) -> None:
     """Enter what a unit of the company's currency buys from today on."""
     number = rpc.one("currency.currency", [["code", "=", currency]])

@@ -152,6 +152,7 @@ def test_a_tax_code_is_compared_line_by_line(quoted: str | None, shown: str | No
         assert objection.code == "tax_differs"
         assert f"line 1 (BRG) was quoted with tax code {quoted}" in objection.message
         assert "ship-to dock 4" in objection.message
+        assert objection.mend.startswith("correct the tax code in crm, or the line's taxes in erp")
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,52 @@ def test_metadata_knows_paths_without_their_picks() -> None:
 def test_a_missing_step_reads_as_nothing(native: dict[str, Any]) -> None:
     assert look(native, "a[x=1].b") is None
     assert look(native, "a.b.c") is None
+
+
+ORDER = make_sheet(
+    [],
+    units={"crm": {"piece": "piece", "box": "12 piece", "meter": "meter"}, "erp": {"u": "piece"}},
+    list=[
+        {
+            "name": "lines",
+            "owner": "crm",
+            "why": "a test",
+            "key": {"crm": "id", "erp": "note"},
+            "crm": "items",
+            "erp": "lines",
+            "field": [
+                {"name": "part", "why": "a test", "crm": "sku", "erp": "part"},
+                {"name": "unit", "why": "a test", "as": "unit", "crm": "unit", "erp": "unit"},
+            ],
+        }
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("system", "items", "unit", "said", "mend"),
+    [
+        pytest.param("crm", "items", "pallet", "'lines[8].unit' in crm (item 2) shows 'pallet', which needs the unit",
+                     "write a unit that it knows there (piece, box, meter), or add 'pallet'", id="in the CRM"),
+        pytest.param("crm", "items", "Piece", "(item 2) shows 'Piece'", "(piece, box, meter), or add 'Piece'",
+                     id="in capitals: which unit is meant is for a person to say"),
+        pytest.param("erp", "lines", "plt", "in erp (item 2) shows 'plt'", "there (u), or add 'plt'", id="in the ERP"),
+    ],
+)  # fmt: skip
+def test_a_unit_that_nobody_knows_is_named_with_its_item_and_the_units_that_there_are(
+    system: str, items: str, unit: str, said: str, mend: str
+) -> None:
+    first, second = {"id": 7, "sku": "A", "unit": None}, {"id": 8, "sku": "B", "unit": unit}
+    with pytest.raises(PermanentError) as caught:
+        read_native(ORDER, system, {items: [first, second]}, links=NoLinks(), item_ids={})
+    assert said in caught.value.message
+    assert mend in caught.value.mend
+    assert str(caught.value.field).endswith("8].unit")
+
+
+def test_a_unit_that_the_other_side_has_none_of_is_named_with_its_item_too() -> None:
+    lines = {"7": {"part": "A", "unit": "piece"}, "8": {"part": "B", "unit": "meter"}}
+    with pytest.raises(PermanentError) as caught:
+        write_native(ORDER, "erp", {"lines": Change({}, lines, "a test")}, links=NoLinks(), item_ids={})
+    assert "'lines[8].unit' in erp (item 2) should show 'meter'" in caught.value.message
+    assert "add one that is exactly one meter to the sheet's [units] table" in caught.value.mend

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from sync_workers.commands.demo import sights
 from sync_workers.commands.demo.day import TOLD, Day, Line
 from sync_workers.commands.demo.opening import FIRST_LOAD
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario, says
 
-QUOTED, CHEAP, DINARS = "Quoted at another amount", "Far below the tier", "In dinars"
+QUOTED, CHEAP, DINARS, YEN = "Quoted at another amount", "Far below the tier", "In dinars", "In yen"
 BEARING, CHAIN = "BRG-6212-2RS", "RC46/1R"
 ASKED = "20.00"
-DINAR_PRICE = Decimal("3.4475")  # the ERP keeps four digits of a price, the currency three of an amount
+# currency, price of a piece, and the smallest unit of an amount: the ERP keeps four digits of any price
+ABROAD = {DINARS: ("KWD", Decimal("3.4475"), Decimal("0.001")), YEN: ("JPY", Decimal("1664.8333"), Decimal(1))}
 
 
 def win_both(day: Day) -> None:
@@ -40,11 +41,13 @@ def correct(day: Day) -> None:
     sights.await_state(day, QUOTED, "processing")
 
 
-def order_in_dinars(day: Day) -> None:
-    line = Line(BEARING, 3, "piece", DINAR_PRICE)
-    day.win(day.company("C1008"), [line], name=DINARS, ending=TOLD, deal_currency_code="KWD")
-    day.show_order(DINARS)
-    sights.await_state(day, DINARS, "processing")
+def order_from_abroad(day: Day) -> None:
+    for name, (currency, price, _) in ABROAD.items():
+        day.win(day.company("C1008"), [Line(BEARING, 3, "piece", price)], name=name, ending=TOLD,
+                deal_currency_code=currency)  # fmt: skip
+        day.show_order(name)
+    for name in ABROAD:
+        sights.await_state(day, name, "processing")
 
 
 def check(day: Day) -> Iterator[Fact]:
@@ -52,12 +55,12 @@ def check(day: Day) -> Iterator[Fact]:
     yield Fact(f"{QUOTED}: still on hold", day.deal(QUOTED) in sights.held(day, "order"), False)
     yield Fact(f"{CHEAP}: the order, until somebody decides", sights.order(day, CHEAP)["state"], "quotation")
     yield Fact(f"{CHEAP}: on hold", day.deal(CHEAP) in sights.held(day, "order"), True)
-    for name in (QUOTED, CHEAP, DINARS):
+    for name in (QUOTED, CHEAP, *ABROAD):
         total = sights.money(sights.deal(day, name).get("erp_total"))
         yield Fact(f"{name}: total on the deal", total, sights.order(day, name)["total_amount"])
-    sale = sights.order(day, DINARS)
-    wanted = (DINAR_PRICE * 3).quantize(Decimal("0.001"))
-    yield Fact(f"{DINARS}: before tax", (sale["untaxed_amount"], sale["currency."]["code"]), (wanted, "KWD"))
+    for name, (currency, price, smallest) in ABROAD.items():
+        sale, wanted = sights.order(day, name), (price * 3).quantize(smallest, ROUND_HALF_EVEN)
+        yield Fact(f"{name}: before tax", (sale["untaxed_amount"], sale["currency."]["code"]), (wanted, currency))
 
 
 def _amount(day: Day) -> Decimal:
@@ -71,7 +74,7 @@ STORY = Scenario(
     acts=(
         Act("the reps read why", see_why),
         Act("one rep corrects the amount", correct),
-        Act("an order in dinars, which have three decimals", order_in_dinars),
+        Act("orders in dinars, which have three decimals, and in yen, which have none", order_from_abroad),
     ),
     check=check,
 )

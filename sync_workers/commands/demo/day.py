@@ -152,9 +152,13 @@ class Day:
         self.crm.win(promise.deal)
         return promise
 
+    def promised(self, name: str) -> Promise:
+        """Return the deal that a story gave this name; of several the newest."""
+        return [promise for promise in self.deals if promise.name == name][-1]
+
     def deal(self, name: str) -> str:
-        """Return the id of the deal that a story gave this name; of several the newest."""
-        return [promise.deal for promise in self.deals if promise.name == name][-1]
+        """Return the id of the deal of this name."""
+        return self.promised(name).deal
 
     def enter_line(self, line: Line) -> str:
         part = self.parts.get(line.part)

@@ -14,6 +14,7 @@ from sync_workers.commands.demo.stories import (
     invoices,
     merge,
     parts,
+    payment,
     period,
     returns,
     shipments,
@@ -25,8 +26,8 @@ from sync_workers.commands.demo.stories import (
 from sync_workers.commands.demo.working_day import WORKING_DAY
 
 TOLD_IN_ORDER = (
-    WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, shipments.STORY, undone.STORY,
-    invoices.STORY, changes.STORY, cancel.STORY, returns.STORY, arrival.STORY, stock.STORY,
-    archived.STORY, deactivated.STORY, unknown.STORY, period.STORY,
+    WORKING_DAY, customers.STORY, merge.STORY, parts.STORY, totals.STORY, credit.STORY, payment.STORY,
+    shipments.STORY, undone.STORY, invoices.STORY, changes.STORY, cancel.STORY, returns.STORY, arrival.STORY,
+    stock.STORY, archived.STORY, deactivated.STORY, unknown.STORY, period.STORY,
 )  # fmt: skip
 SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in TOLD_IN_ORDER}

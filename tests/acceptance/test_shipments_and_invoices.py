@@ -3,6 +3,7 @@ by the order's own lines; payments, returns and refunds."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -34,14 +35,20 @@ def loaded(distributor: Distributor) -> Distributor:
     return distributor
 
 
+def days() -> list[date]:
+    """Return the day before yesterday, yesterday and today."""
+    return [warehouse.today() - timedelta(days=ago) for ago in (2, 1, 0)]
+
+
 @pytest.fixture(scope="module")
 def shipped(loaded: Distributor) -> str:
-    """Return a deal of ten that left as four, three and three, each parcel seen before the next one left."""
+    """Return a deal of ten that left as four, three and three on three days, each seen before the next one left."""
     deal = loaded.win(loaded.company("C1005")["id"], [TEN])
     settle(loaded)
     left = Decimal(10)
-    for number, pieces in enumerate((4, 3, 3), start=1):
-        warehouse.ship(loaded.clerk, loaded.sale(deal)["id"], {PART: pieces}, carrier=CARRIER, tracking=f"1Z{number}")
+    for number, (pieces, day) in enumerate(zip((4, 3, 3), days(), strict=True), start=1):
+        warehouse.ship(loaded.clerk, loaded.sale(deal)["id"], {PART: pieces}, carrier=CARRIER, tracking=f"1Z{number}",
+                       day=day)  # fmt: skip
         accounts.post_invoices(loaded.clerk, loaded.sale(deal)["id"])
         settle(loaded)
         left -= pieces
@@ -59,7 +66,9 @@ def test_ten_that_leave_as_four_three_and_three_are_three_shipments_and_three_in
     assert [each["contents"] for each in seen] == [f"{pieces} u {PART}" for pieces in (4, 3, 3)]
     assert {each["carrier"] for each in seen} == {CARRIER}
     assert [each["tracking_number"] for each in seen] == ["1Z1", "1Z2", "1Z3"]
-    assert {each["shipped_on"] for each in seen} == {warehouse.today().isoformat()}
+    assert [each["shipped_on"] for each in seen] == [day.isoformat() for day in days()]
+    on_the_deal = loaded.deal(shipped)["erp_shipments"].splitlines()
+    assert all(day.isoformat() in row for day, row in zip(days(), on_the_deal, strict=True)), on_the_deal
     assert {each["shipment_state"] for each in seen} == {"done"}
     assert len({each["shipment_number"] for each in seen}) == 3
     billed = invoices(loaded, shipped)
@@ -67,7 +76,6 @@ def test_ten_that_leave_as_four_three_and_three_are_three_shipments_and_three_in
     assert len({each["invoice_number"] for each in billed}) == 3
     assert [each["shipments"] for each in billed] == [each["shipment_number"] for each in seen]
     assert loaded.deal(shipped)["erp_shipment_state"] == "sent"
-    assert len(loaded.deal(shipped)["erp_shipments"].splitlines()) == 3
 
 
 def test_payments_update_the_balance_and_a_fully_paid_order_closes(loaded: Distributor, shipped: str) -> None:

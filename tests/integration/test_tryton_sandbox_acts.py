@@ -6,6 +6,7 @@ import itertools
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 
 import psycopg2
@@ -65,6 +66,23 @@ def test_a_shipment_names_its_carrier_and_its_tracking_number(clerk):
     assert row["carrier."]["party."]["name"] == catalogue.CARRIERS[1]
     warehouse.set_carrier(clerk, shipment, catalogue.CARRIERS[1], "HF 0002")
     assert shown(clerk, "stock.shipment.out", shipment, "shipping_reference")["shipping_reference"] == "HF 0002"
+
+
+def test_parcels_that_are_booked_later_keep_the_day_on_which_they_left(clerk):
+    sale, before = ordered(clerk), on_hand(clerk)
+    days = [warehouse.today() - timedelta(days=ago) for ago in (2, 1, 0)]
+    parcels = [warehouse.ship(clerk, sale, {BEARING: pieces}, day=day)
+               for pieces, day in zip((4, 3, 3), days, strict=True)]  # fmt: skip
+    rows = clerk.read("stock.shipment.out", parcels, "effective_date", "moves.effective_date")
+    assert [row["effective_date"] for row in rows] == days
+    assert [{move["effective_date"] for move in row["moves."]} for row in rows] == [{day} for day in days]
+    assert on_hand(clerk) == before - 10
+    accounts.post_invoices(clerk, sale)
+    (billed,) = clerk.read("sale.sale", [sale], "invoices")
+    dates = {row["invoice_date"] for row in clerk.read("account.invoice", billed["invoices"], "invoice_date")}
+    assert dates == {warehouse.today()}, "the invoice is of the day on which it is posted"
+    with pytest.raises(TrytonError, match='not allowed to modify the field "Effective Date"'):
+        clerk.write("stock.shipment.out", parcels[:1], {"effective_date": warehouse.today()})
 
 
 def test_more_than_ordered_is_shipped_and_invoiced(clerk):

@@ -93,18 +93,20 @@ def open_shipments(rpc: Rpc, sale: int) -> list[int]:
 
 def ship(
     rpc: Rpc, sale: int, pieces: Mapping[str, float] | None = None, *,
-    carrier: str = CARRIERS[0], tracking: str | None = None,
+    carrier: str = CARRIERS[0], tracking: str | None = None, day: date | None = None,
 ) -> int:  # fmt: skip
     """Ship what is open of a sale and return the shipment's id.
 
     ``pieces`` says how many of each part leave, in the unit of the order line; parts not named stay behind,
-    and the ERP opens a second shipment for what does. More than ordered is an over-shipment. TrytonError when
-    stock is short.
+    and the ERP opens a second shipment for what does. More than ordered is an over-shipment. ``day``: it left
+    earlier than it is booked. TrytonError when stock is short.
     """
     (shipment,) = open_shipments(rpc, sale)
     if pieces is not None:
         _pick(rpc, shipment, pieces)
     set_carrier(rpc, shipment, carrier, tracking)
+    if day is not None:
+        rpc.write("stock.shipment.out", [shipment], {"effective_date": day})
     rpc.press("stock.shipment.out", "assign_try", shipment)
     (row,) = rpc.read("stock.shipment.out", [shipment], "state", "number")
     if row["state"] != "assigned":

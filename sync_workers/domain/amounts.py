@@ -180,11 +180,11 @@ class Quantity(Converter):
     per_unit: bool = False
 
     def read(self, native: Any, spot: Spot) -> Scalar:
-        return self._times(number(native), self._factor(spot) if self.units else _ONE)
+        return self._times(number(native), self._factor(spot) if self.units else _ONE, spot)
 
     def write(self, value: Any, spot: Spot) -> Any:
         # A new item gets the native unit whose factor is one; one that is there keeps the unit it has.
-        return self._times(number(value), 1 / self._factor(spot) if self.units else _ONE)
+        return self._times(number(value), 1 / self._factor(spot) if self.units else _ONE, spot)
 
     def _factor(self, spot: Spot) -> Fraction:
         name = look(spot.native, self.unit) if self.unit else None
@@ -193,8 +193,15 @@ class Quantity(Converter):
         factor = self.units.factor(str(name).strip())
         return 1 / factor if self.per_unit else factor
 
-    def _times(self, value: Decimal, factor: Fraction) -> Decimal:
-        times = value if factor is _ONE or factor == 1 else exact(Fraction(value) * factor)
+    def _times(self, value: Decimal, factor: Fraction, spot: Spot) -> Decimal:
+        if factor is _ONE or factor == 1:
+            return rounded(value, self.digits, self.rounding)
+        try:
+            times = exact(Fraction(value) * factor)
+        except Unconvertible as error:
+            unit = look(spot.native, self.unit)
+            mend = f"quote a price that comes to full digits by {factor}, or in the base unit" if self.per_unit else ""
+            raise Unconvertible(f"{error}: {value:f} by {factor}, the factor of {unit!r}", mend or error.mend) from None
         return rounded(times, self.digits, self.rounding)
 
 

@@ -165,9 +165,18 @@ class TestUnits:
         assert self.quantity.write(Decimal(24), spot()) == 24
 
     @pytest.mark.parametrize("quantity", ["1", "2.5"])
-    def test_what_has_no_exact_number_is_refused(self, quantity: str) -> None:
-        with pytest.raises(Unconvertible, match="cannot be converted exactly"):
+    def test_what_has_no_exact_number_is_refused_with_unit_and_factor(self, quantity: str) -> None:
+        said = f"cannot be converted exactly into the other unit: {quantity} by 1/3, the factor of 'third'"
+        with pytest.raises(Unconvertible, match=said) as caught:
             self.quantity.read(quantity, spot(native={"unit": "third"}))
+        assert caught.value.mend == "order a whole number of units"
+
+    def test_so_is_a_price_that_has_none(self) -> None:
+        price = build_converter("unit_price", {"unit": "unit"}, units=UNITS)
+        assert price.read("102", spot(native={"unit": "box"})) == Decimal("8.5")
+        with pytest.raises(Unconvertible, match="100 by 1/12, the factor of 'box'") as caught:
+            price.read("100", spot(native={"unit": "box"}))
+        assert caught.value.mend == "quote a price that comes to full digits by 1/12, or in the base unit"
 
     def test_an_unknown_unit_is_named(self) -> None:
         with pytest.raises(Unconvertible, match="'pallet'"):

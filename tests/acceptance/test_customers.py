@@ -70,6 +70,49 @@ def test_a_limit_that_finance_grants_is_seen_by_sales(loaded: Distributor) -> No
     assert money(loaded.company("C1004")["properties"]["credit_limit"]) == 7500
 
 
+def test_who_the_customer_is_reaches_the_erp_with_all_places_and_people(loaded: Distributor) -> None:
+    rep = loaded.crm.person(7)
+    company = loaded.new_company(name="Whole Picture Inc.", tax_id="DE136695976", order_currency="EUR")
+    for street, billing, shipping in (("1 Counting House Lane", "true", "false"), ("2 Dock Road", "false", "true")):
+        rep.create("addresses", {
+            "name": "Reception", "street": street, "city": "Köln", "postal_code": "50667", "country": "Germany",
+            "billing": billing, "shipping": shipping,
+        }, [("companies", company)])  # fmt: skip
+    for first, last in (("Ada", "Moreno"), ("Ben", "Okoro")):
+        rep.create("contacts", {"firstname": first, "lastname": last, "email": f"{first.lower()}@whole.example.com"},
+                   [("companies", company)])  # fmt: skip
+    loaded.win(company, [line("BRG-6204-2RS", "1", "6.73")])
+    loaded.settle()
+    clerk, (party,) = loaded.clerk, loaded.parties("Whole Picture Inc.")
+    (row,) = clerk.read("party.party", [party["id"]], "identifiers.code", "customer_currency.code", "addresses",
+                        "contact_mechanisms")  # fmt: skip
+    assert [each["code"] for each in row["identifiers."]] == ["DE136695976"]
+    assert row["customer_currency."]["code"] == "EUR"
+    places = clerk.read("party.address", row["addresses"], "street", "invoice", "delivery")
+    assert {(each["street"], each["invoice"], each["delivery"]) for each in places} == {
+        ("18 Harbor Street", True, True), ("1 Counting House Lane", True, False), ("2 Dock Road", False, True)}
+    assert places[0]["street"] == "18 Harbor Street", "the first is the one that is taken where nobody says another"
+    people = clerk.read("party.contact_mechanism", row["contact_mechanisms"], "type", "name", "value")
+    assert {(each["name"], each["value"]) for each in people if each["type"] == "email" and each["name"]} == {
+        ("Ada Moreno", "ada@whole.example.com"), ("Ben Okoro", "ben@whole.example.com")}
+    assert not loaded.letters()
+
+
+def test_what_finance_decides_about_a_customer_is_seen_by_sales(loaded: Distributor) -> None:
+    clerk = loaded.clerk
+    party = sales.find_customer(clerk, "C1005")
+    clerk.write("party.party", [party], {
+        "customer_payment_term": clerk.one("account.invoice.payment_term", [["name", "=", "Net 60"]]),
+        "sale_price_list": clerk.one("product.price_list", [["name", "=", catalogue.GOLD]]),
+        "customer_tax_rule": clerk.one("account.tax.rule", [["name", "=", catalogue.EXEMPT]]),
+        "categories": [["add", [clerk.one("party.category", [["name", "=", catalogue.ON_HOLD]])]]],
+    })  # fmt: skip
+    loaded.settle()
+    shown = loaded.company("C1005")["properties"]
+    names = ("payment_term", "price_tier", "tax_code", "account_hold")
+    assert [shown[name] for name in names] == ["Net 60", catalogue.GOLD, catalogue.EXEMPT, "true"]
+
+
 def test_suppliers_and_the_company_itself_are_no_customers(loaded: Distributor) -> None:
     known = set(loaded.companies())
     category = loaded.clerk.one("party.category", [["name", "=", catalogue.SUPPLIERS]])

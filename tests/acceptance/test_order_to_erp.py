@@ -157,6 +157,38 @@ def test_a_line_that_is_edited_before_the_order_is_confirmed_reaches_the_sale(lo
     assert loaded.sale(deal)["state"] == "processing", "and now it is within the limit"
 
 
+def test_lines_keep_their_identity_through_every_edit_with_freight_and_discount(loaded: Distributor) -> None:
+    """Changed, taken out, added, put elsewhere, the same part twice: what stays is the same line in the ERP."""
+    bearing = line("BRG-6204-2RS", "10", "6.73")
+    deal = loaded.win(loaded.company("C1002")["id"], [
+        bearing, line("RC40/1R", "1", "35.4150"), {**bearing, "quantity": "2"},
+    ], amount="1.00")  # fmt: skip
+    loaded.settle()
+    assert loaded.sale(deal)["state"] == "quotation", "held, for it was quoted at another amount"
+    rep, before = loaded.crm.person(7), {row["quantity"]: row["id"] for row in loaded.sale_lines(deal)}
+    first, second, third = rep.see("deals", deal)["links"]["line_items"]
+    rep.delete("line_items", second)
+    for properties in (line("FREIGHT", "1", "15.00"), line("RC41/1R", "4", "40.00", hs_discount_percentage="10"),
+                       {**bearing, "quantity": "5"}):  # fmt: skip
+        rep.create("line_items", properties, [("deals", deal)])
+    rep.edit("line_items", first, {"hs_position_on_quote": "5"})
+    rep.edit("line_items", third, {"hs_position_on_quote": "0", "quantity": "3"})
+    rep.edit("deals", deal, {"amount": "280.14"})
+    loaded.settle()
+    rows = {(row["product."]["code"], row["quantity"]): row for row in loaded.sale_lines(deal)}
+    assert {key: row["unit_price"] for key, row in rows.items()} == {
+        ("BRG-6204-2RS", 10.0): Decimal("6.7300"), ("BRG-6204-2RS", 3.0): Decimal("6.7300"),
+        ("BRG-6204-2RS", 5.0): Decimal("6.7300"), ("FREIGHT", 1.0): Decimal("15.0000"),
+        ("RC41/1R", 4.0): Decimal("36.0000"),
+    }  # fmt: skip
+    assert rows["BRG-6204-2RS", 10.0]["id"] == before[10.0]
+    assert rows["BRG-6204-2RS", 3.0]["id"] == before[2.0]
+    assert rows["BRG-6204-2RS", 5.0]["id"] not in before.values()
+    assert loaded.sale(deal)["state"] == "processing"
+    assert loaded.sale(deal)["untaxed_amount"] == Decimal("280.14")
+    assert not loaded.letters()
+
+
 def test_a_deal_that_names_an_unknown_part_is_a_dead_letter_until_the_rep_mends_it(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1006")["id"], [line("BRG-9999-ZZ", "4", "12.5")])
     loaded.settle()

@@ -107,6 +107,21 @@ def test_a_shipment_that_is_undone_shows_so_and_its_goods_are_on_backorder_again
     assert not loaded.letters()
 
 
+def test_more_than_ordered_and_a_rest_that_is_given_up_show_on_their_lines(loaded: Distributor) -> None:
+    over, short = (loaded.win(loaded.company("C1006")["id"], [TEN]) for _ in range(2))
+    settle(loaded)
+    warehouse.ship(loaded.clerk, loaded.sale(over)["id"], {PART: 12})
+    warehouse.ship(loaded.clerk, loaded.sale(short)["id"], {PART: 4})
+    sales.close_short(loaded.clerk, loaded.sale(short)["id"])
+    settle(loaded)
+    for deal, pieces in ((over, 12), (short, 4)):
+        assert [each["contents"] for each in parcels(loaded, deal)] == [f"{pieces} u {PART}"]
+        assert progress(lines_of(loaded, deal)[PART]) == (pieces, 0)
+        assert loaded.deal(deal)["erp_shipment_state"] == "sent"
+    assert not loaded.letters()
+    assert not loaded.held()
+
+
 def test_goods_that_come_back_are_a_credit_note_and_are_on_the_shelf_again(loaded: Distributor) -> None:
     deal = loaded.win(loaded.company("C1008")["id"], [TEN])
     settle(loaded)

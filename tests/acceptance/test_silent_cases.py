@@ -3,11 +3,14 @@ period that is closed, each while orders are under way. ``test_unknown_words`` h
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sync_workers.commands.main import cli
 from sync_workers.connectors.tryton.posting import RECHECK
 from sync_workers.flows import reconcile
 from sync_workers.sandbox.tryton import accounts, assortment, warehouse
@@ -218,6 +221,16 @@ def test_all_go_out_by_themselves_once_the_period_is_open_again(
         (invoice,) = documents_of(loaded, deal)
         assert [each["invoice_number"] for each in invoices(loaded, deal)] == [invoice["number"]]
     assert not loaded.letters()
+
+
+def test_status_says_how_long_each_invoice_took_after_its_shipment(loaded: Distributor) -> None:
+    """Those of the closed period waited for it: the worst is theirs, and it is said, not left out."""
+    posted = loaded.clerk.find("account.invoice", [["type", "=", "out"], ["state", "in", ["posted", "paid"]]])
+    lag = json.loads(CliRunner().invoke(cli, ["status", "--json"], catch_exceptions=False).stdout)["invoice_lag"]
+    assert lag["count"] == len(posted) >= 5
+    assert 0 < lag["median_s"] <= lag["worst_s"]
+    said = CliRunner().invoke(cli, ["status"], catch_exceptions=False).stdout
+    assert f"{lag['count']} invoices within a day: median" in said
 
 
 def test_at_the_end_every_law_holds_in_the_ledger_and_in_both_systems(loaded: Distributor) -> None:

@@ -149,8 +149,10 @@ class _Merge:
         _, first, others = self.undisputed[rule.name]
         if rule.owner == SHARED and others:
             first = next((side.system for side in self._sides(rule).values() if side.moved), first)
+        lock = lock_of(self.sheet, rule, self.present) if rule.locked_when and rule.owner == ONCE else None
+        is_once = rule.owner == ONCE and (lock is None or lock.system != first)  # a lock binds whoever is born later
         for system in newborn:
-            said = "once, created from" if rule.owner == ONCE else "created from"
+            said = "once, created from" if is_once else "created from"
             self._give_birth(rule, system, self.settled[rule.name], first, f"{said} {first}")
 
     def _decide(self, rule: FieldRule) -> Verdict | None:

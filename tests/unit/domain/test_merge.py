@@ -329,6 +329,17 @@ def test_what_all_agree_on_comes_out_as_if_the_rules_had_been_asked(data: st.Dat
         assert told(merge(sheet, views, refs, origin="crm", live=live)) == told(found)
 
 
+@pytest.mark.parametrize(("currency", "said"), [("EUR", "created from crm"), ("JPY", "once, created from crm")])
+def test_a_field_carried_over_once_says_so_at_a_birth_unless_it_is_locked(currency: str, said: str) -> None:
+    rules = [{"name": "a", "owner": "once", "locked_when": {"c": "EUR"}, "crm": "a", "erp": "a"},
+             {"name": "c", "owner": "crm", "crm": "c"}]  # fmt: skip
+    views, refs = {"crm": View("crm", {"a": "1", "c": currency})}, {"crm": Ref("crm", "1")}
+    for settled_at_once in (True, False):
+        with patch.object(_Merge, "_is_undisputed", _Merge._is_undisputed if settled_at_once else lambda *_: False):
+            (write,) = merge(make_sheet(rules), views, refs, origin="crm").writes
+        assert write.changes["a"].rule == said
+
+
 def told(plan: Plan) -> str:
     """Write a plan out to the last digit; in what order systems and fields agree says nothing."""
     agreed = {system: dict(sorted(values.items())) for system, values in sorted(plan.agreed.items())}

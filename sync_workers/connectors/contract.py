@@ -73,7 +73,8 @@ class Native:
     """One record as its system shows it. ``archived``: it exists but was deleted or switched off there.
 
     ``version`` is what the system offers as a precondition or counter, None when nothing.
-    ``changed_at`` is the system's own stamp. ``reference`` is what a field for our reference holds.
+    ``changed_at`` is the system's own stamp. ``reference`` is what a field for our reference holds. ``implied``
+    are paths that a write has just set and that are blank all the same, for blank means that very value there.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Native:
     version: str | None = None
     archived: bool = False
     changed_at: datetime | None = None
+    implied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Verdict(NamedTuple):
     ``binds`` is False when the value only serves a create: existing counterparts keep their own.
     ``conflict``: a person must choose, nothing is settled. ``locked``: it may not change any more, so a side
     that moved is put back; ``stands``: to what it showed before, for the keeper has not moved either.
+    ``silent`` is an owner whose blank says nothing, under a lock too: it is left blank.
     """
 
     value: Value
@@ -50,6 +51,7 @@ class Verdict(NamedTuple):
     conflict: bool = False
     locked: bool = False
     stands: bool = False
+    silent: str = ""
 
     def owed(self, side: Side) -> Value:
         """Return what a side has to show."""
@@ -66,7 +68,9 @@ class Move(Enum):
 
 def choose(rule: FieldRule, side: Side, verdict: Verdict, look: Look) -> Move:
     """Say whether one system must be written to show the settled value."""
-    if not verdict.binds or side.system == verdict.winner or not _may_write(rule, side.system, verdict):
+    if not verdict.binds or side.system in (verdict.winner, verdict.silent):
+        return Move.AGREE
+    if not _may_write(rule, side.system, verdict):
         return Move.AGREE
     if _agrees(side, verdict.value, look):
         return Move.AGREE
@@ -97,9 +101,11 @@ def decide(
     owner = origin if rule.owner == ORIGIN else rule.owner
     if lock is not None and lock.system in sides and owner != lock.system:
         keeper = sides[lock.system]
+        is_silent = rule.when_blank == LEAVE and owner in sides and _is_blank(sides[owner])
         return Verdict(
-            keeper.present, lock.system, f"locked, {lock.why}", locked=True, stands=keeper.has_base and not keeper.moved
-        )
+            keeper.present, lock.system, f"locked, {lock.why}", locked=True,
+            stands=keeper.has_base and not keeper.moved, silent=str(owner) if is_silent else "",
+        )  # fmt: skip
     if rule.owner == SHARED:
         return _share(rule, list(sides.values()), look)
     if owner in sides and rule.owner != ONCE:
@@ -110,6 +116,11 @@ def decide(
     birth = origin if origin in sides else next(iter(sides))
     text = "once, created from" if rule.owner == ONCE else "created from"
     return Verdict(sides[birth].present, birth, f"{text} {birth}", binds=False)
+
+
+def _is_blank(side: Side) -> bool:
+    """Whether a side is blank and was: one that somebody emptied has lost what it said."""
+    return side.present is None and not side.moved
 
 
 def _leave(owner: str, sides: Mapping[str, Side]) -> Verdict:

@@ -6,7 +6,7 @@ Believing whatever the read-back shows would make an edit that fell between writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sync_workers.domain.columns import worked_out
@@ -40,12 +40,14 @@ def after_write(
     changes: Mapping[str, Change],
     shown: Mapping[str, Value],
     previous: Mapping[str, Value] | None = None,
+    implied: Collection[str] = (),
 ) -> Taken:
     """Judge one write. ``shown`` is the canonical form of what the system answered or a read-back showed.
 
     ``changes`` is empty after an action. ``ref_before`` is None after a create, and best has the plan's
     ``agreed`` in it already: what differs from its ``held`` counts as news and keeps the record due.
-    ``previous`` is ``Taken.returned`` of the write before.
+    ``previous`` is ``Taken.returned`` of the write before. ``implied`` are fields that the system shows blank
+    because blank means there what was written: its own way of keeping the value (G2).
     """
     sent = dict(ref_before.sent) if ref_before else {}
     held = dict(ref_before.held) if ref_before else {}
@@ -56,7 +58,10 @@ def after_write(
     for name, change in changes.items():
         rule = sheet.rule(name)
         came_back = shown.get(name)
-        expected = _expected(sheet, rule, system, change.after, values, came_back)
+        if came_back is None and name in implied:
+            expected: Value = None
+        else:
+            expected = _expected(sheet, rule, system, change.after, values, came_back)
         if _is_equal(rule, expected, came_back):
             held[name] = came_back
             returned.pop(name, None)

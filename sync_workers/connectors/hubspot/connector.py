@@ -9,6 +9,7 @@ look after subscriptions; ``time_zone`` of the account, for the daily limit; ``a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from sync_workers.connectors.bodies import parse_delivery
@@ -161,8 +162,8 @@ class HubspotConnector:
             return self._create(write, prepared)
         if write.note and self.traits(write.kind).notes:
             self._notes.leave(write.id, write.note, write.budget_s)  # before the change that it explains
-        self._update(write, write.id, prepared)
-        return self._read_back(write.kind, write.id)
+        implied = self._update(write, write.id, prepared)
+        return self._read_back(write.kind, write.id, implied)
 
     def _create(self, write: NativeWrite, prepared: Prepared) -> Native:
         """Create by a plain POST: a unique reference refuses a second one, and an upsert would overwrite."""
@@ -172,10 +173,10 @@ class HubspotConnector:
         record_id = str(document.get("id") or "")
         if not record_id:
             raise Unsure(f"{self.system}: the answer to a create of {write.kind} names no record")
-        self._wholes.finish(record_id, write, prepared)
-        return self._read_back(write.kind, record_id)
+        implied = self._wholes.finish(record_id, write, prepared)
+        return self._read_back(write.kind, record_id, implied)
 
-    def _update(self, write: NativeWrite, record_id: str, prepared: Prepared) -> None:
+    def _update(self, write: NativeWrite, record_id: str, prepared: Prepared) -> frozenset[str]:
         if prepared.body["properties"]:
             self._wire.call(
                 "PATCH",
@@ -184,9 +185,9 @@ class HubspotConnector:
                 writes=True,
                 budget_s=write.budget_s,
             )
-        self._wholes.finish(record_id, write, prepared)
+        return self._wholes.finish(record_id, write, prepared)
 
-    def _read_back(self, kind: str, record_id: str) -> Native:
+    def _read_back(self, kind: str, record_id: str, implied: frozenset[str] = frozenset()) -> Native:
         """An answer to a write shows little more than what was sent: the whole record needs a read."""
         try:
             native = self.read(kind, record_id)
@@ -195,7 +196,7 @@ class HubspotConnector:
             raise Unsure(said, outage=error.outage) from error
         if native is None:
             raise Unsure(f"{self.system}: {kind} {record_id} was written and cannot be read")
-        return native
+        return replace(native, implied=implied) if implied else native
 
     def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
         """Store what has nothing beside its properties in a few calls, and the rest one by one."""

@@ -51,21 +51,26 @@ class DealAddresses:
 
     def write(
         self, deal_id: str, wanted: Mapping[str, Any], companies: Sequence[str] | None, budget_s: float
-    ) -> None:
+    ) -> frozenset[str]:
         """Let the deal bear each label on the address with that key and on no other; None takes it off.
 
         ``companies`` are those of the deal where the caller knows them. TransientError while the address is
-        not there yet: the customer's own sync brings it.
+        not there yet: the customer's own sync brings it. Returns the labels that no link shows, since the
+        address is the company's own.
         """
         place = self._homes.addresses()
         if place is None:
-            return  # every order goes to the company's own address
+            return frozenset(wanted)  # every order goes to the company's own address
         links = {each.id: each for each in self._links.many(DEALS, place, [deal_id]).get(deal_id, ())}
         if companies is None:
             companies = [each.id for each in self._links.many(DEALS, COMPANIES, [deal_id]).get(deal_id, ())]
+        implied = set()
         for name, key in wanted.items():
             target = self._find(place, deal_id, companies, str(key)) if key else None
             self._move(place, deal_id, links, LABELS[name], target, budget_s)
+            if target is None:
+                implied.add(name)
+        return frozenset(implied)
 
     def _move(
         self,

@@ -73,20 +73,26 @@ class Deals:
         """Return the links that a create carries."""
         return self._links.at_birth(DEALS, COMPANIES, linked(fields, COMPANIES))
 
-    def write(self, deal_id: str, fields: Mapping[str, Any], budget_s: float) -> None:
-        """Make the named companies the deal's only ones, move its labels, and edit its lines."""
+    def write(self, deal_id: str, fields: Mapping[str, Any], budget_s: float) -> frozenset[str]:
+        """Make the named companies the deal's only ones, move its labels, and edit its lines.
+
+        Returns what no link shows, as ``write_parts`` does.
+        """
         companies = None
         if COMPANIES.name in (fields.get("associations") or {}):
             companies = linked(fields, COMPANIES)
             self._links.replace(DEALS, deal_id, COMPANIES, companies, budget_s)
-        self.write_parts(deal_id, fields, companies, budget_s)
+        return self.write_parts(deal_id, fields, companies, budget_s)
 
     def write_parts(
         self, deal_id: str, fields: Mapping[str, Any], companies: Sequence[str] | None, budget_s: float
-    ) -> None:
-        """Move the labels and edit the lines; ``companies`` are the deal's, None when they were not touched."""
+    ) -> frozenset[str]:
+        """Move the labels and edit the lines; ``companies`` are the deal's, None when they were not touched.
+
+        Returns the paths of addresses that no link shows, since blank means them.
+        """
         labels = {name: fields[name] for name in deal_addresses.LABELS if name in fields}
-        if labels:
-            self._addresses.write(deal_id, labels, companies, budget_s)
+        implied = self._addresses.write(deal_id, labels, companies, budget_s) if labels else frozenset()
         if "line_items" in fields:
             lines.write(self._wire, self._links, deal_id, fields["line_items"], budget_s)
+        return implied

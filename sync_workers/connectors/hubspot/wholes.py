@@ -104,16 +104,16 @@ class Wholes:
             body["associations"] = links
         return Prepared(body, edits, beside)
 
-    def finish(self, record_id: str, write: NativeWrite, prepared: Prepared) -> None:
-        """Do what is left once the record itself is stored.
+    def finish(self, record_id: str, write: NativeWrite, prepared: Prepared) -> frozenset[str]:
+        """Do what is left once the record itself is stored; return the paths whose blank means what was written.
 
         After a create whatever goes wrong is Unsure: the record exists, so the attempt stays open, it is found
         by its reference, and the next merge adds what is missing (protocol W10).
         """
         if not prepared.beside:
-            return
+            return frozenset()
         try:
-            self._finish(record_id, write, prepared)
+            return self._finish(record_id, write, prepared)
         except SyncError as error:
             if write.id is not None:
                 raise
@@ -122,16 +122,17 @@ class Wholes:
                 outage=error.outage,
             ) from error
 
-    def _finish(self, record_id: str, write: NativeWrite, prepared: Prepared) -> None:
+    def _finish(self, record_id: str, write: NativeWrite, prepared: Prepared) -> frozenset[str]:
         home, fields, budget_s = self._homes.of(write.kind), write.fields, write.budget_s
         if home is COMPANIES:
             self._companies.write(record_id, prepared.edits, budget_s)
         elif home is not DEALS:
             self._documents.write(home, record_id, fields, budget_s)
         elif write.id is None:
-            self._deals.write_parts(record_id, fields, linked(fields, COMPANIES), budget_s)
+            return self._deals.write_parts(record_id, fields, linked(fields, COMPANIES), budget_s)
         else:
-            self._deals.write(record_id, fields, budget_s)
+            return self._deals.write(record_id, fields, budget_s)
+        return frozenset()
 
 
 def _is_document(home: HubspotObject) -> bool:

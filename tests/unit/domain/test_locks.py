@@ -153,6 +153,40 @@ def test_a_blank_in_the_owner_that_says_nothing_leaves_the_others_alone() -> Non
     assert merge(sheet, views, refs, origin="crm").writes == ()
 
 
+SHIP_TO = make_sheet(
+    [
+        {"name": "ship_to", "owner": "crm", "when_blank": "leave", "locked_when": LOCKED, "crm": "s", "erp": "s"},
+        {"name": "state", "owner": "erp", "crm": "state", "erp": {"path": "state", "read_only": True}},
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("crm", "erp", "written"),
+    [
+        pytest.param((None, None), (None, "dock"), [], id="the keeper shows it again"),
+        pytest.param((None, None), ("pier", "dock"), [], id="the keeper moved"),
+        pytest.param((), ("dock",), [], id="seen for the first time"),
+        pytest.param(("pier", None), ("pier", "pier"), ["pier"], id="the owner lost what it said"),
+        pytest.param((None, "dock"), ("pier", "pier"), [None], id="the owner says something too late"),
+        pytest.param(("pier", "pier"), ("pier", "dock"), ["dock"], id="the owner said something else"),
+    ],
+)  # fmt: skip
+def test_a_blank_in_the_owner_says_nothing_under_a_lock_either(
+    crm: tuple[Value, ...], erp: tuple[Value, ...], written: list[Value]
+) -> None:
+    """Each side is (held, shown), or only shown where nothing was settled."""
+    sides = {"crm": crm or (None,), "erp": erp}
+    views = {name: View(name, {"ship_to": side[-1], "state": "processing"}) for name, side in sides.items()}
+    refs = {name: Ref(name, "1", held={"state": "processing", **({"ship_to": side[0]} if len(side) == 2 else {})})
+            for name, side in sides.items()}  # fmt: skip
+    plan = merge(SHIP_TO, views, refs, origin="crm")
+    assert [write.changes["ship_to"].after for write in plan.writes] == written
+    if not written:
+        assert plan.agreed["erp"]["ship_to"] == erp[-1]
+        assert plan.overrules == ()
+
+
 def step_sheet() -> Any:
     return make_sheet(
         [

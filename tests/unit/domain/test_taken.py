@@ -38,6 +38,13 @@ def test_otherwise_the_base_is_what_it_should_look_like_and_the_record_stays_due
     assert taken.returned == {"price": Decimal(11)}
 
 
+def test_a_blank_that_means_what_was_written_is_the_base() -> None:
+    changes = {"number": Change("7", "8", "locked")}
+    taken = after_write(SHEET, "crm", None, changes, {"number": None}, implied={"number"})
+    assert (taken.sent["number"], taken.held["number"], taken.again) == ("8", None, False)
+    assert after_write(SHEET, "crm", None, changes, {"number": "9"}, implied={"number"}).again
+
+
 def test_the_same_sent_and_returned_twice_names_the_field() -> None:
     first = judge("9.99", Decimal(11))
     ref = Ref("erp", "1", sent=first.sent, held=first.held)

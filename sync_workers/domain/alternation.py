@@ -5,14 +5,16 @@ The engine reads the history of one field of one record from the attempts and st
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sync_workers.domain.records import Value
+from sync_workers.domain.records import Items, Value
 
 WINDOW = timedelta(hours=1)
 TIMES = 3
+_IN_LIST = re.compile(r"(?P<list>[^\[]+)\[(?P<key>.*)\](?:\.(?P<field>[^.\]]+))?")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,42 @@ class Turn:
     at: datetime
     before: Value
     after: Value
+
+
+def name_of(field: str) -> str:
+    """Return the field or list of which a write names the whole: ``lines`` of ``lines[7].quantity``."""
+    found = _IN_LIST.fullmatch(field)
+    return found["list"] if found else field
+
+
+def turns_in(field: str, at: datetime, before: Value, after: Value) -> Iterator[Turn]:
+    """Yield what one write did to a field, to a field of an item, or to which items a list has.
+
+    An item that is added anew has another key each time, so it is known by its values alone.
+    """
+    found = _IN_LIST.fullmatch(field)
+    if found is None:
+        yield Turn(at, before, after)
+        return
+    old, new, key, name = _items(before), _items(after), found["key"], found["field"]
+    if name is None:
+        for other in sorted(old.keys() ^ new.keys()):
+            yield turn(at, {other: old[other]} if other in old else None, {other: new[other]} if other in new else None)
+    elif key in old and key in new:
+        yield Turn(at, old[key].get(name), new[key].get(name))
+
+
+def turn(at: datetime, before: Value, after: Value) -> Turn:
+    """Return a turn as ``turns_in`` gives it, of a value or of one item under its key."""
+    return Turn(at, _without_key(before), _without_key(after))
+
+
+def _without_key(value: Value) -> Value:
+    return {"": next(iter(value.values()))} if isinstance(value, dict) and value else value
+
+
+def _items(value: Value) -> Items:
+    return value if isinstance(value, dict) else {}
 
 
 def alternates(history: Iterable[Turn], now: datetime) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sync_workers.domain.alternation import Turn, alternates
+from sync_workers.domain.alternation import alternates, turn
 from sync_workers.domain.checks import judge
 from sync_workers.domain.records import Op, Plan, Write
 from sync_workers.domain.values import JsonText, as_text, tagged
@@ -85,7 +85,7 @@ def check_pingpong(run: Run, plan: Plan, batch: Batch) -> None:
     with batch.runtime.ledger.transaction() as tx:
         for item in plan.overrules:
             written = turns(tx, run.id, item.field, item.system)
-            if alternates([*written, Turn(now, item.lost, item.won)], now):
+            if alternates([*written, turn(now, item.lost, item.won)], now):
                 raise Hold("rewritten", f"{run.kind} {run.reference}: something in {item.system} keeps changing"
                            f" {item.field}, which {item.winner} owns",
                            mend=f"switch that automation off in {item.system}, then requeue")

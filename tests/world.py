@@ -29,11 +29,9 @@ QUICK = {"call_s": 0.5, "margin_s": 0.2, "lease_s": 4.0, "probe_s": 0.5}
 
 
 @dataclass
-class World:
-    """The two servers, the product's runtime and what a test does to them."""
+class Work:
+    """The product's runtime, and the fleet's work done in this process."""
 
-    crm: plain.PlainServer
-    erp: plain.PlainServer
     runtime: Runtime
     environ: dict[str, str]
 
@@ -78,6 +76,14 @@ class World:
 
     def outcomes(self) -> list[str | None]:
         return [row[0] for row in self.rows("SELECT outcome FROM events ORDER BY id")]
+
+
+@dataclass
+class World(Work):
+    """Two plain servers besides, and what a test does to them."""
+
+    crm: plain.PlainServer
+    erp: plain.PlainServer
 
     def orders(self) -> list[dict[str, Any]]:
         """Every order that the ERP has."""
@@ -146,7 +152,7 @@ def make_world(folder: Path, database_url: str, *, broker_url: str = "redis://12
     environ = environment(folder, database_url, broker_url, crm_server.url, erp_server.url, crm, options)
     runtime = make_runtime(environ, **numbers)
     try:
-        yield World(crm_server, erp_server, runtime, environ)
+        yield World(runtime, environ, crm_server, erp_server)
     finally:
         runtime.dispose()
         crm_server.stop()

@@ -23,18 +23,64 @@ def decide_creates(run: Run, connectors: Mapping[str, Connector]) -> None:
     """
     for attempt in _undecided(run, "create"):
         if attempt.system in run.refs:
-            _decide(run, attempt, "done", "linked meanwhile")
+            run.found_creates.append((attempt, "linked meanwhile"))
             continue
         run.talking_to = attempt.system
         found = find_ours(run, connectors[attempt.system], attempt.system, attempt.key)
         if found is not None:
             adopt(run, attempt.system, found, sent=decode(_afters(attempt)))
-            _decide(run, attempt, "done", "found, not created")
+            run.found_creates.append((attempt, "found, not created"))
         elif attempt.sure:
             _decide(run, attempt, "absent", "looked after it could no longer arrive: not there")
         else:
             raise LookAgain(_seconds_until(attempt.sure_at),
                             f"waiting until the fate of the create in {attempt.system} is certain")
+
+
+def complete_creates(run: Run) -> None:
+    """Close the creates that were found, once it is certain what of them has arrived (protocol W10).
+
+    Some systems take a record in several calls, its lines and links after itself. What is not there may still be
+    on its way until ``sure_at``; from then on it is missing, and no base: that nobody has it there says nothing
+    of what the others are to have. Raises LookAgain before, with the attempt open.
+    """
+    for attempt, note in run.found_creates:
+        view = run.views.get(attempt.system)
+        missing = _forget_missing(run, attempt) if view is not None else False
+        if missing and not attempt.sure:
+            raise LookAgain(_seconds_until(attempt.sure_at),
+                            f"waiting until it is certain which parts of the create have reached {attempt.system}")
+        _decide(run, attempt, "done", f"{note}; parts of it were missing" if missing else note)
+    run.found_creates.clear()
+
+
+def _forget_missing(run: Run, attempt: AttemptRow) -> bool:
+    """Take out of the base what a create was to bring and its system does not show; say whether that is anything."""
+    shows = run.views[attempt.system].values or {}
+    ref, missing = run.refs[attempt.system], False
+    sent, held = dict(ref.sent), dict(ref.held)
+    for name, after in decode(_afters(attempt)).items():
+        shown = shows.get(name)
+        if after in (None, {}) or name not in shows:
+            continue
+        if isinstance(after, dict):
+            items = shown if isinstance(shown, dict) else {}
+            if after.keys() <= items.keys():
+                continue
+            for base in (sent, held):
+                known = base.get(name)
+                if isinstance(known, dict):
+                    base[name] = {key: item for key, item in known.items() if key in items}
+        elif shown is None:
+            sent.pop(name, None)
+            held.pop(name, None)
+        else:
+            continue
+        missing = True
+    if missing:
+        run.refs[attempt.system] = replace(ref, sent=sent, held=held)
+        run.dirty.add(attempt.system)
+    return missing
 
 
 def decide_updates(run: Run, connectors: Mapping[str, Connector]) -> None:

@@ -90,6 +90,7 @@ def plan_next(run: Run, batch: Batch) -> None:
     if not run.sheet.reference:  # a natural key is known only once the origin has been read
         lookup.decide_creates(run, connectors)
         read_systems(run, connectors, batch.links, batch.prefetched)
+    lookup.complete_creates(run)
     lookup.decide_updates(run, connectors)
     run.shown = {name: view.values for name, view in run.views.items()}
     if run.rounds == 1 and _nothing_new(run):

@@ -11,7 +11,7 @@ from sync_workers.domain.mapping import Sheet
 from sync_workers.domain.records import Overrule, Ref, Value, View, Write
 from sync_workers.domain.values import fingerprint
 from sync_workers.errors import Hold
-from sync_workers.ledger.records import Work
+from sync_workers.ledger.records import AttemptRow, Work
 from sync_workers.ledger.settle import Closing, Settlement
 
 
@@ -64,7 +64,8 @@ class Run:
     or lead to what is gone;
     ``probes`` are systems that were down and that this run tests; ``put_back`` are those written since the
     last commit; ``united`` those in which its counterpart became one with its twin's; ``found`` is what a look-up
-    for the whole batch showed of its natural key, good for one question.
+    for the whole batch showed of its natural key, good for one question; ``found_creates`` are open creates whose
+    record is there, with what to note of them once it has been read.
     """
 
     work: Work
@@ -76,6 +77,7 @@ class Run:
     natives: dict[str, Native] = field(default_factory=dict)
     decided: list[tuple[int, str, str]] = field(default_factory=list)
     looked_after: set[int] = field(default_factory=set)
+    found_creates: list[tuple[AttemptRow, str]] = field(default_factory=list)
     returned: dict[str, dict[str, Value]] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)

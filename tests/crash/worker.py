@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sync_workers.connectors.http import Http, Reply
 from sync_workers.domain.translate import LEDGER
 from sync_workers.engine import calls, commits, lookup, planning, resolve
 from sync_workers.engine.drain import drain
@@ -111,10 +112,28 @@ def absorb_counts_for(kind: str) -> None:
     Place(resolve, "absorb", lambda *_, **__: [kind]).arm(kind)
 
 
+def count_calls(system: str, most: int) -> None:
+    """Die when ``system`` has answered so many calls that write: one write of the engine may take several."""
+    call, answered = Http.call, 0
+
+    def counted(http: Http, *given: Any, writes: bool, **named: Any) -> Reply:
+        nonlocal answered
+        reply = call(http, *given, writes=writes, **named)
+        if writes and http.system == system:
+            answered += 1
+            if answered == most:
+                die()
+        return reply
+
+    Http.call = counted  # type: ignore[method-assign]
+
+
 def main() -> None:
     global END
     parser = argparse.ArgumentParser()
-    parser.add_argument("--after", required=True, choices=[*PLACES, "absorb", "none"])
+    parser.add_argument("--after", required=True, choices=[*PLACES, "absorb", "wrote", "none"])
+    parser.add_argument("--system", default="")
+    parser.add_argument("--calls", type=int, default=1)
     parser.add_argument("--kind", default="order")
     parser.add_argument("--environ", required=True)
     parser.add_argument("--freeze", action="store_true")
@@ -125,6 +144,8 @@ def main() -> None:
     runtime = make_runtime(json.loads(chosen.environ), worker=f"crash:{os.getpid()}", **numbers)
     if chosen.after == "absorb":
         absorb_counts_for(chosen.kind)
+    elif chosen.after == "wrote":
+        count_calls(chosen.system, chosen.calls)
     elif chosen.after != "none":
         PLACES[chosen.after].arm(chosen.kind)
     print(json.dumps(drain(runtime, chosen.ids).counts), flush=True)

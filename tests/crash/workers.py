@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.engine.laws import assert_all_laws_hold
-from tests.world import QUICK, World
+from tests.world import QUICK, Work, World
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def start_worker(
-    world: World, after: str, *ids: int, kind: str = "order", freeze: bool = False, **numbers: Any
-) -> subprocess.Popen[str]:
-    """Start a process that drains ``ids`` and kills (or freezes) itself after a step of a record of ``kind``."""
+    world: Work, after: str, *ids: int, kind: str = "order", freeze: bool = False, system: str = "", calls: int = 1,
+    **numbers: Any,
+) -> subprocess.Popen[str]:  # fmt: skip
+    """Start a process that drains ``ids`` and kills (or freezes) itself after a step of a record of ``kind``.
+
+    After the step "wrote" it has had the answer to so many ``calls`` that write to ``system``.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "tests.crash.worker", "--after", after, "--kind", kind,
+         "--system", system, "--calls", str(calls),
          "--environ", json.dumps(world.environ), *(["--freeze"] if freeze else []), *map(str, ids)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, env={"WORLD_NUMBERS": json.dumps({**QUICK, **numbers})},
     )

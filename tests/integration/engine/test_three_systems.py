@@ -51,7 +51,7 @@ def three(tmp_path: Path, database_url: str) -> Iterator[Three]:
     environ = {"SYNC_CONFIG": str(config), "SYNC_HOME": str(tmp_path / "home"), "SYNC_DATABASE_URL": database_url,
                "SYNC_BROKER_URL": "redis://127.0.0.1:1/0"}
     runtime = make_runtime(environ, circuit_threshold=3)
-    world = Three(servers["crm"], servers["erp"], runtime, environ)
+    world = Three(runtime, environ, servers["crm"], servers["erp"])
     world.shop = servers["shop"]
     yield world
     runtime.dispose()

@@ -1,7 +1,8 @@
 """What a process held is free as soon as its supervisor knows that it is dead.
 
-Leases in the ledger and places in the limiter run out by themselves, which takes minutes; a supervisor
-that has collected its child need not wait for that. Elsewhere (a process on another machine) they run out.
+Leases in the ledger and places in the limiter run out by themselves, which takes minutes, and the marks of
+messages that it had read and not worked on after half a minute; a supervisor that has collected its child need
+not wait for that. Elsewhere (a process on another machine) they run out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 from sync_workers import logs
 from sync_workers.connectors.places import free_places
 from sync_workers.errors import SyncError
+from sync_workers.fleet.wakeups import forget_marks
 from sync_workers.ledger.claims import expire
 from sync_workers.ledger.connection import Ledger
 from sync_workers.runtime import connect_redis
@@ -34,6 +36,8 @@ class Undertaker:
         ledger, redis = Ledger(self.database_url, pool_size=1), connect_redis(self.broker_url)
         try:
             slots = free_places(redis, worker) if redis is not None else 0
+            if redis is not None:
+                forget_marks(redis)
             records = ledger.run(lambda tx: expire(tx, worker))
         except (SyncError, RedisError) as error:
             log.warning("What a dead process held runs out by itself", worker=worker, error=type(error).__name__)

@@ -38,6 +38,7 @@ AWAY_S = 1.0  # how long a broker that failed is left alone
 MOST_PENDING = 50_000
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.01, 0.05  # from the beginning of one push to that of the next
 PAUSE_EACH_S = 0.005
+SCANNED = 1000
 JUST_AFTER_S = 0.05  # a countdown must not end before the ledger's date does
 
 PUBLISHED = Counter("sync_wakeups_total", "Records named in published wake-ups", ["queue"])
@@ -207,6 +208,22 @@ def pause_after(named: int) -> float:
     a second nobody waits longer than for one push.
     """
     return min(MOST_PAUSE_S, max(LEAST_PAUSE_S, named * PAUSE_EACH_S))
+
+
+def forget_marks(redis: Redis) -> int:
+    """Take all marks away, so that the next sweep names whatever is due; returns how many there were.
+
+    For when a worker has died that may have read messages: nobody knows which. A record that is named twice
+    is claimed once.
+    """
+    forgotten = 0
+    marks: list[Any] = []
+    for mark in redis.scan_iter(match=f"{MARK}*", count=SCANNED):
+        marks.append(mark)
+        if len(marks) == SCANNED:
+            forgotten += int(redis.unlink(*marks))
+            marks.clear()
+    return forgotten + (int(redis.unlink(*marks)) if marks else 0)
 
 
 class Publisher:

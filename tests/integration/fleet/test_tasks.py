@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
 from sync_workers.fleet.beat import Job, jobs, once, slot_at
 from sync_workers.fleet.messages import send_drain
 from sync_workers.fleet.queues import ALL
+from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.fleet.wakeups import Wake, Wakeups
 from sync_workers.flows import polling
 from sync_workers.ledger import heartbeats
@@ -258,6 +260,27 @@ def test_what_only_bulk_work_asked_for_never_stands_before_a_live_order(
     tasks.poll("erp", "order")
     assert (messages("bulk"), messages("live")) == (2, 1)
     assert first.record_id != second.record_id
+
+
+def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(
+    runtime: Runtime, messages: Callable[..., int]
+) -> None:
+    """The message is gone with it; its mark would keep the sweep from sending another one for half a minute."""
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(20)]
+    runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
+    tasks.sweep()
+    known = runtime.settings
+    assert runtime.redis is not None
+    assert known.database_url is not None
+    assert known.broker_url is not None
+    runtime.redis.delete("live")
+    for is_buried in (False, True):
+        if is_buried:
+            Undertaker(known.database_url, known.broker_url).bury(os.getpid())
+        with runtime.ledger.transaction() as tx:
+            tx.execute("DELETE FROM slots")
+        tasks.sweep()
+        assert messages() == (2 if is_buried else 0), "twenty records, sixteen to a message"
 
 
 def test_a_drain_publishes_what_the_engine_wants_looked_at_again(

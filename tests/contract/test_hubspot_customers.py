@@ -51,6 +51,29 @@ def test_a_company_shows_its_own_address_and_then_those_that_are_linked(hub: Har
     assert (second["id"], second["key"], second["city"]) == (named, "erp:7", "Lier")
 
 
+def test_a_version_tells_a_change_of_all_that_is_shown_and_of_nothing_else(hub: Harness, crm: HubspotConnector) -> None:
+    """So that a poll knows what comes again: HubSpot's stamp says nothing of addresses and contacts."""
+    person = hub.simulator.account.person()
+    company = person.create("companies", {"name": "A", "address": "Quay 1"})["id"]
+    other = person.create("addresses", {"street": "Dock 9"}, [("companies", company)])["id"]
+
+    def version() -> str | None:
+        found = crm.read_many("customer", [company])[company]
+        assert found == crm.read("customer", company)
+        return found.version
+
+    versions = [version()]
+    person.edit("companies", company, {"industry": "MACHINERY"})
+    assert version() == versions[0]
+    for name, record, change in (
+        ("companies", company, {"name": "B"}), ("companies", company, {"city": "Gent"}),
+        ("addresses", other, {"street": "Dock 10"}),
+    ):  # fmt: skip
+        person.edit(name, record, change)
+        versions.append(version())
+    assert len(set(versions)) == 4
+
+
 def test_a_company_without_an_address_of_its_own_has_no_main_one(hub: Harness, crm: HubspotConnector) -> None:
     company = hub.simulator.account.person().create("companies", {"name": "A"})["id"]
     assert seen(crm.read("customer", company)) == []

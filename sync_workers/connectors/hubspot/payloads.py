@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from sync_workers.connectors.contract import Native
@@ -86,6 +88,17 @@ def as_native(document: Any) -> Native:
         archived=record["archived"],
         changed_at=record["updatedAt"],
     )
+
+
+def version_showing(shown: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return a digest of what a record shows, its lists included: that is how a poll knows what comes again.
+
+    ``names`` are the properties that count. HubSpot offers no version, and its stamp says nothing of a company's
+    addresses or a deal's lines.
+    """
+    properties = {name: shown["properties"].get(name) for name in names}
+    text = orjson.dumps({**shown, "properties": properties}, default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=10).hexdigest()
 
 
 def as_text(value: Any) -> str:

@@ -18,7 +18,7 @@ from sync_workers.connectors.hubspot.documents import LINKED, Documents, linked
 from sync_workers.connectors.hubspot.homes import Homes
 from sync_workers.connectors.hubspot.in_use import PropertiesInUse
 from sync_workers.connectors.hubspot.objects import COMPANIES, DEALS, LINE_ITEMS, PRODUCTS, HubspotObject
-from sync_workers.connectors.hubspot.payloads import as_native, as_properties
+from sync_workers.connectors.hubspot.payloads import as_native, as_properties, version_showing
 from sync_workers.connectors.hubspot.wire import Json, Wire
 from sync_workers.errors import SyncError, TransientError, Unsure
 
@@ -39,6 +39,7 @@ class Wholes:
     def __init__(self, wire: Wire, homes: Homes, in_use: PropertiesInUse, links: Associations) -> None:
         self._system = wire.system
         self._homes = homes
+        self._in_use = in_use
         self._companies = Companies(wire, homes, in_use, links)
         self._deals = Deals(wire, homes, in_use, links)
         self._documents = Documents(links)
@@ -62,7 +63,9 @@ class Wholes:
             fields = self._complete(kind, documents, inline)
         except (KeyError, TypeError, ValueError) as error:
             raise TransientError(f"{self._system}: {kind} came back in another shape: {error}") from None
-        return [replace(native, fields=each) for native, each in zip(found, fields, strict=True)]
+        names = self._in_use.of(kind)
+        return [replace(native, fields=each, version=version_showing(each, names))
+                for native, each in zip(found, fields, strict=True)]  # fmt: skip
 
     def _complete(self, kind: str, documents: Sequence[Json], inline: bool) -> list[Json]:
         home = self._homes.of(kind)

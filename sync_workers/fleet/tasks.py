@@ -150,8 +150,8 @@ def check_subscriptions() -> None:
 def reconcile(system: str, kind: str) -> None:
     """Compare all of a kind in one system with the ledger; what differs becomes events in the bulk queue."""
     runtime = current_runtime()
-    if kind not in runtime.sheets:
-        return
+    if kind not in runtime.sheets or reconciling.is_too_early(runtime, system, kind):
+        return  # its slot stays free: the next firing looks again
     try:
         found = _in_slot(
             runtime, f"reconcile:{system}:{kind}", partial(reconciling.reconcile, runtime, system, kind)

@@ -19,7 +19,7 @@ from sync_workers.engine.links import LedgerLinks
 from sync_workers.engine.runs import Again, origin_in
 from sync_workers.errors import SyncError
 from sync_workers.flows import stock
-from sync_workers.ledger import inbox, records
+from sync_workers.ledger import cursors, inbox, loads, records
 from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,21 @@ class Reconciled:
     changed: int = 0
     gone: int = 0
     due: list[Again] = field(default_factory=list)
+
+
+def is_too_early(runtime: Runtime, system: str, kind: str) -> bool:
+    """Whether a first load of the kind is to come or under way: what it brings would only be read and asked for twice.
+
+    Stock waits for its parts.
+    """
+    sheet = runtime.sheets[kind]
+    kinds = {kind, sheet.extends or kind}
+    with runtime.ledger.transaction() as tx:
+        unread = any(
+            one in settings.poll_s and not cursors.position(tx, name, one)
+            for name, settings in runtime.settings.systems.items() for one in kinds
+        )
+        return unread or loads.is_loading(tx, kinds)
 
 
 def reconcile(runtime: Runtime, system: str, kind: str) -> Reconciled:

@@ -85,6 +85,8 @@ password = "env:DEMO_ERP_PASSWORD"
 warehouse = {warehouse}
 not_customers = ["Suppliers"]
 invoice_on_shipment = true
+# Nobody here works on a document for longer than that in one go; what is younger is read again by each poll.
+longest_transaction_s = 15
 {more}
 
 [systems.erp.poll]

@@ -22,7 +22,7 @@ from sync_workers.fleet.queues import ALL
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.fleet.wakeups import Wake, Wakeups
 from sync_workers.flows import polling
-from sync_workers.ledger import heartbeats
+from sync_workers.ledger import cursors, heartbeats
 from sync_workers.ledger.connection import LedgerDown
 from sync_workers.ledger.inbox import Arrival, record_arrivals
 from sync_workers.runtime import Runtime, connect_redis
@@ -260,6 +260,24 @@ def test_what_only_bulk_work_asked_for_never_stands_before_a_live_order(
     tasks.poll("erp", "order")
     assert (messages("bulk"), messages("live")) == (2, 1)
     assert first.record_id != second.record_id
+
+
+def test_nothing_is_compared_before_a_first_load_is_through(
+    runtime: Runtime, messages: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[str, str]] = []
+    monkeypatch.setattr(tasks.reconciling, "reconcile", lambda _, *place: compared.append(place))
+    tasks.reconcile("crm", "order")
+    assert compared == [], "the first poll of orders in the ERP has still to read all there is"
+    runtime.ledger.run(lambda tx: cursors.advance(tx, "erp", "order", {}, {"at": None, "id": "9"}))
+    arrivals = [Arrival("erp", "order", str(number), "reconcile") for number in range(3)]
+    runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
+    tasks.reconcile("crm", "order")
+    assert compared == [], "what it found is still to be worked on"
+    with runtime.ledger.transaction() as tx:
+        tx.execute("UPDATE records SET due_at = NULL")
+    tasks.reconcile("crm", "order")
+    assert compared == [("crm", "order")], "its slot was left free"
 
 
 def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(

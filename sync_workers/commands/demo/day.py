@@ -184,12 +184,15 @@ class Day:
         )
         return found[0] if found else None
 
-    def ship_one(self) -> bool:
-        """Let the warehouse ship the next order that is confirmed. False when none came in time."""
+    def ship_one(self, *, but: str) -> bool:
+        """Let the warehouse ship the next order that is confirmed, ``but`` of the deal with this name, which has
+        a story of its own. False when none came in time."""
         ready: list[tuple[str, int]] = []
 
         def is_ready() -> bool:
-            waiting = [one for one in self.deals if one.ending == DONE and one.deal not in self.shipped]
+            waiting = [
+                one for one in self.deals if one.ending == DONE and one.deal not in self.shipped and one.name != but
+            ]
             ready[:] = [(one.deal, sale) for one in waiting if (sale := self.sale_of(one)) is not None]
             return bool(ready)
 

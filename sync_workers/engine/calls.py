@@ -136,7 +136,8 @@ def _believe(run: Run, call: Call, before: Ref | None) -> None:
     system = call.write.system
     shown = dict(run.views[system].values or {})
     paths = run.natives[system].implied
-    implied = {rule.name for rule in run.sheet.fields if system in rule.places and rule.places[system].path in paths}
+    fields = run.sheet.fields if paths else ()
+    implied = {rule.name for rule in fields if system in rule.places and rule.places[system].path in paths}
     taken = after_write(run.sheet, system, before, call.write.changes, shown, run.returned.get(system), implied)
     run.returned[system] = dict(taken.returned)
     if taken.refused:

@@ -9,7 +9,6 @@ sent: whoever reads it claims after us, and so sees what we committed. The reade
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -35,9 +34,6 @@ PACE = "sync:pace:"
 LATER = "sync:later:"
 REST_MS, LONGEST_REST_MS = 500, 2000
 AWAY_S = 1.0  # how long a broker that failed is left alone
-MOST_PENDING = 50_000
-LEAST_PAUSE_S, MOST_PAUSE_S = 0.01, 0.05  # from the beginning of one push to that of the next
-PAUSE_EACH_S = 0.005
 SCANNED = 1000
 JUST_AFTER_S = 0.05  # a countdown must not end before the ledger's date does
 
@@ -201,15 +197,6 @@ class Wakeups:
         return [ids[start : start + self._ids_per_message] for start in range(0, len(ids), self._ids_per_message)]
 
 
-def pause_after(named: int) -> float:
-    """Return the seconds from a push that named so many to the next one.
-
-    In a burst each push then names dozens, and a drain of dozens costs little for each; below a hundred records
-    a second nobody waits longer than for one push.
-    """
-    return min(MOST_PAUSE_S, max(LEAST_PAUSE_S, named * PAUSE_EACH_S))
-
-
 def forget_marks(redis: Redis) -> int:
     """Take all marks away, so that the next sweep names whatever is due; returns how many there were.
 
@@ -224,55 +211,3 @@ def forget_marks(redis: Redis) -> int:
             forgotten += int(redis.unlink(*marks))
             marks.clear()
     return forgotten + (int(redis.unlink(*marks)) if marks else 0)
-
-
-class Publisher:
-    """Publishes apart from whoever has news: a bounded set of wakes and one thread."""
-
-    def __init__(
-        self,
-        wakeups: Wakeups,
-        *,
-        most_pending: int = MOST_PENDING,
-        pause: Callable[[int], float] = pause_after,
-    ) -> None:
-        self._wakeups = wakeups
-        self._pause = pause
-        self._most_pending = most_pending
-        self._pending: dict[Wake, None] = {}
-        self._ring = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._busy = False
-
-    def add(self, wakes: Iterable[Wake]) -> None:
-        """Hand wake-ups over; returns at once. What does not fit is counted and left to the sweep."""
-        with self._ring:
-            for wake in wakes:
-                if len(self._pending) >= self._most_pending:
-                    UNPUBLISHED.inc()
-                else:
-                    self._pending[wake] = None
-            if self._thread is None and self._pending:
-                self._thread = threading.Thread(target=self._publish, name="publisher", daemon=True)
-                self._thread.start()
-            self._ring.notify_all()
-
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until nothing is pending; False when that took too long."""
-        with self._ring:
-            return self._ring.wait_for(lambda: not self._pending and not self._busy, timeout_s)
-
-    def _publish(self) -> None:
-        while True:
-            with self._ring:
-                self._ring.wait_for(lambda: bool(self._pending))
-                taken, self._pending, self._busy = list(self._pending), {}, True
-            pushed_at = time.monotonic()
-            try:
-                self._wakeups.publish(taken)
-            except Exception:  # without its thread every later wake-up would be lost in silence
-                log.exception("The publisher met a defect")
-            with self._ring:
-                self._busy = False
-                self._ring.notify_all()
-            time.sleep(max(0.0, pushed_at + self._pause(len(taken)) - time.monotonic()))

@@ -17,7 +17,8 @@ from sync_workers import logs
 from sync_workers.errors import TransientError
 from sync_workers.fleet import passwords
 from sync_workers.fleet.memory import spare_the_lasting
-from sync_workers.fleet.wakeups import Publisher, Wakeups, wake_of
+from sync_workers.fleet.publisher import Publisher
+from sync_workers.fleet.wakeups import Wakeups, wake_of
 from sync_workers.ledger import inbox, partitions
 from sync_workers.ledger.inbox import Arrival, Arrived
 from sync_workers.runtime import Runtime, open_runtime

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sync_workers.fleet.wakeups import Publisher, Wake, Wakeups, pause_after, wake_of
+from sync_workers.fleet.publisher import Publisher, pause_after
+from sync_workers.fleet.wakeups import Wake, Wakeups, wake_of
 
 
 class Broker:

@@ -284,7 +284,7 @@ def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
     """The message is gone with it; its mark would keep the sweep from sending another one for half a minute."""
-    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(20)]
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(40)]
     runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
     tasks.sweep()
     known = runtime.settings
@@ -298,7 +298,7 @@ def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(
         with runtime.ledger.transaction() as tx:
             tx.execute("DELETE FROM slots")
         tasks.sweep()
-        assert messages() == (2 if is_buried else 0), "twenty records, sixteen to a message"
+        assert messages() == (2 if is_buried else 0), "forty records, thirty-two to a message"
 
 
 def test_a_drain_publishes_what_the_engine_wants_looked_at_again(

@@ -38,4 +38,8 @@ def test_an_order_that_waits_for_credit_comes_to_rest_when_its_customer_moves_me
     assert at.held() == []
     assert at.sale(waiting)["state"] == at.deal(waiting)["erp_order_state"] == "processing"
     assert at.overrules("order", waiting) == []
+    streets = {deal: at.clerk.read("party.address", [at.sale(deal)["shipment_address"]], "street")[0]["street"]
+               for deal in (sent, waiting)}  # fmt: skip
+    assert streets[waiting] == "77 Foundry Row", "blank means its main address"
+    assert streets[sent] != "77 Foundry Row", "it went where it was sent to"
     assert at.broken_laws() == []

@@ -2,7 +2,7 @@
 
 An order past draft keeps the address it was given, though it may be switched off by now (``addresses``). A
 draft or a quotation that still points to a switched-off one shows no key: so it is given the one that took
-the key over.
+the key over, by the other side if that names it, else before the next step (``successors``).
 """
 
 from __future__ import annotations
@@ -43,14 +43,7 @@ def ids_by_key(session: Session, party: int, keys: Mapping[str, Any], within: De
     """
     if not any(keys.values()):
         return {PATHS[path]: None for path in keys}
-    found = session.search_read(
-        "party.address",
-        [["party", "=", party]],
-        ["active", "party.name", *(f"contact_mechanisms.{field}" for field in _KEY)],
-        within=within,
-    )
-    found.sort(key=lambda one: (one["active"], one["id"]))  # the last one counts: in use, and the newest
-    by_key = {address_key(one["id"], one["contact_mechanisms"], session.system): one for one in found}
+    found, by_key = _addresses(session, party, within)
     values: Row = {}
     for path, key in keys.items():
         if not key:
@@ -72,6 +65,32 @@ def ids_by_key(session: Session, party: int, keys: Mapping[str, Any], within: De
             )
         values[PATHS[path]] = address["id"]
     return values
+
+
+def successors(session: Session, row: Row, within: Deadline) -> Row:
+    """Return the address that took over from each switched-off one that an open order points to."""
+    stale = {name: row[name] for name in NAMES if row.get(name) and not row[name]["active"]}
+    if not stale or row["state"] not in _OPEN:
+        return {}
+    _, by_key = _addresses(session, int(row["party"]), within)
+    values: Row = {}
+    for name, one in stale.items():
+        heir = by_key.get(address_key(one["id"], one["contact_mechanisms"], session.system))
+        if heir is not None and heir["active"]:
+            values[name] = heir["id"]
+    return values
+
+
+def _addresses(session: Session, party: int, within: Deadline) -> tuple[list[Row], dict[str, Row]]:
+    """Return a customer's addresses, and those that count by key: in use, and the newest."""
+    found = session.search_read(
+        "party.address",
+        [["party", "=", party]],
+        ["active", "party.name", *(f"contact_mechanisms.{field}" for field in _KEY)],
+        within=within,
+    )
+    found.sort(key=lambda one: (one["active"], one["id"]))
+    return found, {address_key(one["id"], one["contact_mechanisms"], session.system): one for one in found}
 
 
 def _shaped(row: Row, address: Row | None, system: str) -> Fields:

@@ -182,6 +182,18 @@ class Sales(Kind):
             self.send_update(row, values, stamps, within)
         return int(row["id"])
 
+    def follow(self, row: Row, stamps: Mapping[str, str], within: Deadline) -> bool:
+        """Give an open order the addresses that took over from those it points to; say whether there were any.
+
+        It is a draft afterwards, and takes its next step as one.
+        """
+        moved = destinations.successors(self.session, row, within)
+        if moved and row["state"] == "quotation":
+            row, stamps = self._reopen(row, stamps, within)
+        if moved:
+            self.send_update(row, moved, stamps, within)
+        return bool(moved)
+
     def _reopen(self, row: Row, stamps: Mapping[str, str], within: Deadline) -> tuple[Row, dict[str, str]]:
         """Take a quotation back to draft, as a person must to edit it; the sheet's steps quote it again."""
         number = int(row["id"])

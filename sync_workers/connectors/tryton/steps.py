@@ -18,6 +18,7 @@ from sync_workers.connectors.tryton.sales import Sales
 from sync_workers.connectors.tryton.session import Deadline, Row
 from sync_workers.errors import PermanentError, SyncError, TransientError, Unsure
 
+_FORWARD = ("quote", "confirm")
 _PAST_DRAFT = ("quotation", "confirmed", "processing", "done")
 _IS_DONE: Mapping[str, Callable[[Row], bool]] = {
     "quote": lambda row: row["state"] in _PAST_DRAFT,
@@ -54,6 +55,8 @@ class Steps:
                 field="state",
                 mend="set it back to draft there, or cancel it on the other side too",
             )
+        if write.action in _FORWARD and self._sales.follow(row, stamps, within):
+            return self._sales.read_back(number, within)  # a draft, which is quoted again
         if write.action == "confirm":
             self._insist_on_standing(row, within)
         try:

@@ -133,6 +133,30 @@ def test_a_draft_that_points_to_an_address_that_moved_asks_for_the_one_that_took
     assert written.fields["shipment_address"] == {"id": new["id"], "key": "a-7"}
 
 
+@pytest.mark.parametrize("state", ["draft", "quotation"])
+def test_an_order_that_names_no_address_follows_its_customer_until_it_is_confirmed(erp, customer, state):
+    old = keyed(customer.fields["addresses"])["a-7"]
+    erp.placed(line(erp.stocked_part()), customer=customer, shipment_address={"key": "a-7"})
+    order = erp.order(customer, line(erp.stocked_part()), shipment_address={"key": "a-7"})
+    if state == "quotation":
+        erp.step(order, "quote")
+    new = keyed(erp.change(customer, change=((old["id"], {"city": "Provo"}),)).fields["addresses"])["a-7"]
+    followed = erp.step(order, "quote" if state == "draft" else "confirm")
+    assert (followed.fields["state"], followed.fields["shipment_address"]) == ("draft", {"id": new["id"], "key": "a-7"})
+    assert followed.fields["invoice_address"] == order.fields["invoice_address"]
+    erp.step(order, "quote")
+    confirmed = erp.step(order, "confirm")
+    assert confirmed.fields["state"] == "processing"
+    assert confirmed.fields["shipment_address"] == {"id": new["id"], "key": "a-7"}
+
+
+def test_an_order_to_an_address_that_nobody_took_over_goes_where_it_was_sent(erp, customer):
+    old = keyed(customer.fields["addresses"])["a-7"]
+    order = erp.order(customer, line(erp.stocked_part()), shipment_address={"key": "a-7"})
+    erp.change(customer, remove=(old["id"],))
+    assert erp.step(order, "quote").fields["state"] == "quotation"
+
+
 def test_a_state_that_no_sheet_carries_does_not_stay_with_another_postal_code(erp, customer):
     main = keyed(customer.fields["addresses"])["main"]
     country = erp.clerk.one("country.country", [["code", "=", "US"]])

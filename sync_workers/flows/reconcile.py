@@ -45,16 +45,14 @@ class Reconciled:
 def is_too_early(runtime: Runtime, system: str, kind: str) -> bool:
     """Whether a first load of the kind is to come or under way: what it brings would only be read and asked for twice.
 
-    Stock waits for its parts.
+    Never so of a facet: a part that has never moved is in no poll of its stock.
     """
-    sheet = runtime.sheets[kind]
-    kinds = {kind, sheet.extends or kind}
+    if runtime.sheets[kind].extends:
+        return False
     with runtime.ledger.transaction() as tx:
-        unread = any(
-            one in settings.poll_s and not cursors.position(tx, name, one)
-            for name, settings in runtime.settings.systems.items() for one in kinds
-        )
-        return unread or loads.is_loading(tx, kinds)
+        unread = any(kind in settings.poll_s and not cursors.position(tx, name, kind)
+                     for name, settings in runtime.settings.systems.items())
+        return unread or loads.is_loading(tx, [kind])
 
 
 def reconcile(runtime: Runtime, system: str, kind: str) -> Reconciled:

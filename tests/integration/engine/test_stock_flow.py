@@ -12,6 +12,7 @@ import pytest
 
 from sync_workers.errors import TransientError
 from sync_workers.flows import polling, stock
+from sync_workers.flows.reconcile import is_too_early
 from sync_workers.runtime import Runtime
 from tests.world import World, make_world
 
@@ -140,3 +141,14 @@ def test_a_change_of_any_figure_that_a_sheet_may_use_is_news(
     stock.sweep(world.runtime, "erp")
     world.erp.edit("stock", external_id, after)
     assert len(stock.sweep(world.runtime, "erp")) == news
+
+
+def test_stock_is_looked_at_while_its_parts_are_loaded(world: World) -> None:
+    """A part that has never moved is in no poll of its stock: only the sweep tells of it."""
+    world.erp.put("part", {"code": "P-1"})
+    polling.poll(world.runtime, "erp", "part")
+    assert is_too_early(world.runtime, "erp", "part")
+    assert is_too_early(world.runtime, "crm", "part")
+    assert not is_too_early(world.runtime, "erp", "stock")
+    world.settle()
+    assert not is_too_early(world.runtime, "erp", "part")

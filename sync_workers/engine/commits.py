@@ -18,6 +18,7 @@ from sync_workers.errors import Hold
 from sync_workers.ledger import circuits, inbox, records
 from sync_workers.ledger.attempts import LostLease, Opened, Opening, Replan, Taken, open_attempts
 from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.links import Place
 from sync_workers.ledger.settle import (
     Closing,
     Flush,
@@ -52,7 +53,7 @@ def commit(runs: Sequence[Run], batch: Batch, drained: Drained) -> list[Run]:
         if going and (ending or not all(one.is_empty for one in flushes)):
             # each of the steps locks in order of id, several of them together do not
             records.lock(tx, [run.id for run in runs], at_once=False)
-        settled = settle(tx, [_settlement(run) for run in ending], news) if ending else set()
+        settled = settle(tx, [_settlement(run, batch) for run in ending], news) if ending else set()
         kept = flush(tx, flushes) if changed else set()
         opened = _open(tx, [run for run in writing if run not in changed or run.id in kept], batch) if writing else []
         for run in [*ending, *changed]:
@@ -147,10 +148,17 @@ def _flush(run: Run) -> Flush:
     return Flush(run.work.claim, _refs(run) if _has_to_keep(run) else (), _closings(run), _overrules(run))
 
 
-def _settlement(run: Run) -> Settlement:
+def _settlement(run: Run, batch: Batch) -> Settlement:
     assert run.ending is not None
     return replace(run.ending, refs=_refs(run), closings=_closings(run), overrules=_overrules(run),
-                   linked=run.linked, mapping_version=run.sheet.version)
+                   linked=run.linked, beside=_beside(run, batch) if run.linked else (),
+                   mapping_version=run.sheet.version)
+
+
+def _beside(run: Run, batch: Batch) -> list[Place]:
+    """Return where the facets of a record that was linked have their own rows: a part's stock, say."""
+    facets = [kind for kind, sheet in batch.runtime.sheets.items() if sheet.extends == run.kind]
+    return [(system, kind, ref.external_id) for kind in facets for system, ref in run.refs.items()]
 
 
 def _refs(run: Run) -> list[RefState]:

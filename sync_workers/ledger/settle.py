@@ -15,6 +15,7 @@ from sync_workers.ledger.connection import Prepared, Tx, storable, storable_json
 from sync_workers.ledger.endings import After, Before, after
 from sync_workers.ledger.inbox import touch
 from sync_workers.ledger.incidents import close_quiet_holds, hold_incident
+from sync_workers.ledger.links import Place, records_of
 from sync_workers.ledger.refs import Finding, RefState, Trouble
 from sync_workers.ledger.settlements import Closing, Flush, HoldInfo, OverruleRow, Settlement
 from sync_workers.ledger.works import ErrorInfo
@@ -80,14 +81,15 @@ def settle(tx: Tx, settlements: Sequence[Settlement], news: set[int] | None = No
     A record of which another record turns out to have the ref is not settled as told: it is looked
     at again soon, held as a duplicate, or joined; it still counts as ours.
     """
-    ours, rows = _ours(tx, settlements)
+    facets = records_of(tx, [place for one in settlements for place in one.beside])
+    ours, rows = _ours(tx, settlements, facets.values())
     if not ours:
         return set()
     took = {one.claim.id for one in ours}
     findings, joined = refs.store(tx, [(one.claim.id, state) for one in ours for state in one.refs])
     if joined:
         ours = [_instead(one, findings.get(one.claim.id)) for one in ours]
-        rows = _lock(tx, ours)  # joining raised counters that we had read before
+        rows = _lock(tx, ours, facets.values())  # joining raised counters that we had read before
         ours = [one for one in ours if rows[one.claim.id].state != "merged"]
     ended = {one.claim.id: one for one in ours}
     loose = _linked_meanwhile(tx, ours, rows)
@@ -105,7 +107,7 @@ def settle(tx: Tx, settlements: Sequence[Settlement], news: set[int] | None = No
         (record_id, ended[record_id].claim.gen, one.outcome, ended[record_id].note)
         for record_id, one in afters.items() if one.outcome is not None
     ])
-    _wake(tx, ours, rows)
+    _wake(tx, ours, facets)
     _tell_holds(tx, ended, rows, afters)
     return took
 
@@ -138,8 +140,8 @@ def late_answer(tx: Tx, attempt_id: int, response: Any) -> None:
                (storable_json({} if response is None else response), attempt_id))
 
 
-def _lock(tx: Tx, settlements: Sequence[Settlement]) -> dict[int, Before]:
-    ids = [one.claim.id for one in settlements] + [one.waits_for for one in settlements if one.waits_for]
+def _lock(tx: Tx, settlements: Sequence[Settlement], more: Iterable[int] = ()) -> dict[int, Before]:
+    ids = [one.claim.id for one in settlements] + [one.waits_for for one in settlements if one.waits_for] + [*more]
     linked = [one.claim.id for one in settlements if one.linked]
     fences = {one.claim.id: one.claim.fence for one in settlements}
     return {
@@ -148,10 +150,12 @@ def _lock(tx: Tx, settlements: Sequence[Settlement]) -> dict[int, Before]:
     }
 
 
-def _ours(tx: Tx, settlements: Sequence[Settlement]) -> tuple[list[Settlement], dict[int, Before]]:
+def _ours(
+    tx: Tx, settlements: Sequence[Settlement], more: Iterable[int] = ()
+) -> tuple[list[Settlement], dict[int, Before]]:
     if not settlements:
         return [], {}
-    rows = _lock(tx, settlements)
+    rows = _lock(tx, settlements, more)
     return [one for one in settlements if one.claim.id in rows and rows[one.claim.id].was_ours], rows
 
 
@@ -191,8 +195,8 @@ def _write(tx: Tx, afters: Mapping[int, After]) -> None:
         tx.later(WRITE, tuple(list(column) for column in zip(*rows, strict=True)))
 
 
-def _wake(tx: Tx, ours: Iterable[Settlement], rows: Mapping[int, Before]) -> None:
-    """Wake who waits for what was linked, in the transaction that linked it (D2)."""
+def _wake(tx: Tx, ours: Sequence[Settlement], facets: Mapping[Place, int]) -> None:
+    """Wake who waits for what was linked or stands beside it, in the transaction that linked it (D2)."""
     linked = {one.claim.id for one in ours if one.linked}
     if not linked:
         return
@@ -201,6 +205,9 @@ def _wake(tx: Tx, ours: Iterable[Settlement], rows: Mapping[int, Before]) -> Non
     )]
     if waiters:
         touch(tx, waiters, "dependency", "what it waited for is linked now")
+    beside = {facets[place] for one in ours if one.linked for place in one.beside if place in facets}
+    if beside:
+        touch(tx, beside, "dependency", "what it stands beside is linked now")
 
 
 def _tell_holds(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync_workers.ledger.claims import Claim
+from sync_workers.ledger.links import Place
 from sync_workers.ledger.refs import RefState
 from sync_workers.ledger.works import ErrorInfo
 
@@ -67,8 +68,9 @@ class Settlement:
 
     ``counts``: a retry that costs budget. ``stale``: it read facts older than their news (S6).
     ``again``: stay due (after ``wait_s``) although all is settled (G3). ``linked``: this run linked the
-    record to a system, its waiters wake. ``waits_in`` is the system in which a parked record needs
-    ``waits_for`` to be linked. ``facts`` are kept for the next look at a held or dead record (G9).
+    record to a system, its waiters wake, and so do the facets with a row at the places ``beside`` it.
+    ``waits_in`` is the system in which a parked record needs ``waits_for`` to be linked. ``facts`` are kept
+    for the next look at a held or dead record (G9).
     """
 
     claim: Claim
@@ -86,6 +88,7 @@ class Settlement:
     closings: Sequence[Closing] = ()
     overrules: Sequence[OverruleRow] = ()
     linked: bool = False
+    beside: Sequence[Place] = ()
     alert: bool = False
     stale: bool = False
     waits_in: str | None = None

@@ -152,3 +152,19 @@ def test_stock_is_looked_at_while_its_parts_are_loaded(world: World) -> None:
     assert not is_too_early(world.runtime, "erp", "stock")
     world.settle()
     assert not is_too_early(world.runtime, "erp", "part")
+
+
+def test_stock_that_came_before_its_part_was_linked_looks_again_when_it_is(world: World) -> None:
+    """The CRM tells of a product before we have noted that we made it: its stock then stands beside nothing."""
+    made = world.erp.put("part", {"code": "P-1"})
+    world.erp.put("stock", {"id": made, "code": "P-1", "available": 7})
+    told = polling.poll(world.runtime, "erp", "part").due
+    product = world.crm.put("part", {"sku": "P-1"})
+    early = world.tell("crm", "stock", product)
+    world.work(early)
+    assert world.rows("SELECT note FROM events WHERE record_id = %s", early) == [("its part lives in crm alone",)]
+
+    world.work(*(one.id for one in told))
+    assert world.rows("SELECT due_at IS NOT NULL FROM records WHERE id = %s", early) == [(True,)]
+    sources = world.rows("SELECT source, note FROM events WHERE record_id = %s ORDER BY id", early)
+    assert sources[-1] == ("dependency", "what it stands beside is linked now")

@@ -90,8 +90,12 @@ def merge_rows(
         return Merge.BUSY
     mine = ours or (fence is not None and fence == held_fence)
     if undecided or (leased and not mine) or (fence is not None and not mine):
-        # The caller's own record stays due by the caller's ending; raised here it would spin.
-        tx.execute(RAISE, (survivor_id if ours or fence is not None else other_id,))
+        # The caller's own record stays due by the caller's ending; raised here it would spin. So would two that
+        # meet at work and raise each other: then only the older one raises.
+        if ours or fence is not None:
+            tx.execute(RAISE, (survivor_id,))
+        elif not leased or survivor_id < other_id:
+            tx.execute(RAISE, (other_id,))
         return Merge.BUSY
     clashes = {row[0] for row in tx.rows(CLASHES, (survivor_id, other_id))}
     if clashes - set(same_in):

@@ -169,7 +169,9 @@ def _instead(told: Settlement, finding: Finding | None) -> Settlement:
         hold = HoldInfo("duplicate", f"{finding.text}, and both have a counterpart elsewhere",
                         "see what hangs on each counterpart, remove one of them, then requeue")
         return replace(bare, ending="hold", hold=hold, alert=True, note=finding.text)
-    return replace(bare, ending="retry", wait_s=BUSY_WAIT_S, counts=False, note=finding.text)
+    # the younger one waits longer: at the same moment they would find each other at work for ever
+    wait_s = BUSY_WAIT_S if told.claim.id < finding.other else 2 * BUSY_WAIT_S
+    return replace(bare, ending="retry", wait_s=wait_s, counts=False, note=finding.text)
 
 
 def _linked_meanwhile(tx: Tx, ours: Iterable[Settlement], rows: Mapping[int, Before]) -> set[int]:
@@ -205,7 +207,7 @@ def _wake(tx: Tx, ours: Sequence[Settlement], facets: Mapping[Place, int]) -> No
     )]
     if waiters:
         touch(tx, waiters, "dependency", "what it waited for is linked now")
-    beside = {facets[place] for one in ours if one.linked for place in one.beside if place in facets}
+    beside = {facets[place] for one in ours if one.linked for place in one.beside if place in facets} - set(waiters)
     if beside:
         touch(tx, beside, "dependency", "what it stands beside is linked now")
 

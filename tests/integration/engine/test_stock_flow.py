@@ -13,6 +13,7 @@ import pytest
 from sync_workers.errors import TransientError
 from sync_workers.flows import polling, stock
 from sync_workers.flows.reconcile import is_too_early
+from sync_workers.ledger import inbox
 from sync_workers.runtime import Runtime
 from tests.world import World, make_world
 
@@ -154,10 +155,17 @@ def test_stock_is_looked_at_while_its_parts_are_loaded(world: World) -> None:
     assert not is_too_early(world.runtime, "erp", "part")
 
 
+def share_one_object(world: World) -> None:
+    """Let stock be a facet of the part, as on real platforms: the same object under the same id."""
+    for server in (world.crm, world.erp):
+        kinds = server.store._kinds
+        kinds["stock"] = kinds.setdefault("part", {})
+
+
 def test_stock_that_came_before_its_part_was_linked_looks_again_when_it_is(world: World) -> None:
     """The CRM tells of a product before we have noted that we made it: its stock then stands beside nothing."""
-    made = world.erp.put("part", {"code": "P-1"})
-    world.erp.put("stock", {"id": made, "code": "P-1", "available": 7})
+    share_one_object(world)
+    world.erp.put("part", {"code": "P-1", "available": 7})
     told = polling.poll(world.runtime, "erp", "part").due
     product = world.crm.put("part", {"sku": "P-1"})
     early = world.tell("crm", "stock", product)
@@ -165,6 +173,28 @@ def test_stock_that_came_before_its_part_was_linked_looks_again_when_it_is(world
     assert world.rows("SELECT note FROM events WHERE record_id = %s", early) == [("its part lives in crm alone",)]
 
     world.work(*(one.id for one in told))
-    assert world.rows("SELECT due_at IS NOT NULL FROM records WHERE id = %s", early) == [(True,)]
     sources = world.rows("SELECT source, note FROM events WHERE record_id = %s ORDER BY id", early)
     assert sources[-1] == ("dependency", "what it stands beside is linked now")
+    world.settle()
+    assert world.crm.fields("part", product)["available"] == 7
+
+
+def test_two_rows_of_one_stock_become_one_though_both_are_due_at_one_moment(world: World) -> None:
+    """The ERP's row waits for the part, the CRM's stood beside nothing; then the part is linked."""
+    share_one_object(world)
+    made = world.erp.put("part", {"code": "P-1", "available": 7})
+    told = polling.poll(world.runtime, "erp", "part").due
+    product = world.crm.put("part", {"sku": "P-1"})
+    rows = [world.tell("crm", "stock", product), world.tell("erp", "stock", made)]
+    assert rows[0] != rows[1]
+    world.work(rows[0])
+    world.rows("UPDATE records SET waits_for = %s, due_at = NULL WHERE id = %s RETURNING id", told[0].id, rows[1])
+    world.work(told[0].id)
+    for record in rows:
+        world.runtime.ledger.run(lambda tx, record=record: inbox.touch(tx, [record], "person", "now"))  # type: ignore[misc]
+
+    world.settle()
+    assert world.crm.fields("part", product)["available"] == 7
+    assert world.rows("SELECT count(*) FROM records WHERE kind = 'stock' AND state <> 'merged'") == [(1,)]
+    [(runs,)] = world.rows("SELECT max(fence) FROM records WHERE kind = 'stock'")
+    assert runs < 8, "they met again and again"

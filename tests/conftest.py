@@ -26,6 +26,7 @@ from sync_workers.sandbox.services import (
 from sync_workers.sandbox.tryton.server import TrytonServer, ensure_tryton
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+ERPS = 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,9 +85,13 @@ def broker_url(broker: Service) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def tryton(services_home: Path, postgres: Service) -> Iterator[TrytonServer]:
-    """Start the real ERP. The first run installs and seeds it: some minutes on a slow machine."""
+    """Start the real ERP. The first run installs and seeds it: some minutes on a slow machine.
+
+    One for each two of the processes that share the tests: it is one process itself, and they waited for it.
+    """
     cache = os.environ.get("SYNC_TRYTON_CACHE") or CHECKOUT / ".sync-cache"
-    server = ensure_tryton(services_home, postgres, cache)
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % ERPS
+    server = ensure_tryton(services_home / f"erp{number}", postgres, cache, database=f"erp_{number}")
     yield server
     server.stop()
 

@@ -1,8 +1,13 @@
-"""``make demo`` as a new user types it: exit code 0, the books balanced, and nothing left behind."""
+"""``make demo`` as a new user types it: exit code 0, the books balanced, and nothing left behind.
+
+Also some of its stories in each run, and all of them with SYNC_TEST_STORIES=all. All demos stand in this file, and
+so in one process: two at a time take the machine from each other.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
@@ -21,7 +26,9 @@ COMMAND = (*DEMO, "--plain-output")
 ALONE = [name for name in SCENARIOS if name != "day"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(900)]
+IN_EACH_RUN = 3
+
+pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def start(home: Path, *command: str) -> subprocess.Popen[str]:
@@ -114,4 +121,25 @@ def test_ctrl_c_at_any_moment_leaves_nothing_running(tmp_path: Path, moment: str
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == 130
+    assert left_by(tmp_path) == []
+
+
+@pytest.fixture
+def names() -> list[str]:
+    """Return other stories in each run; SYNC_TEST_STORIES names those to play, or ``all``."""
+    asked = os.environ.get("SYNC_TEST_STORIES", "")
+    if asked == "all":
+        return ALONE
+    return asked.split(",") if asked else random.sample(ALONE, IN_EACH_RUN)
+
+
+def test_stories_end_as_they_promise_and_leave_nothing_running(tmp_path: Path, names: list[str]) -> None:
+    """One after the other on one stage: what one of them leaves behind is no hindrance to the next."""
+    process = start(tmp_path, *COMMAND, *[word for name in names for word in ("--scenario", name)])
+    said, _ = process.communicate(timeout=1100)
+    assert process.returncode == 0, f"repeat with SYNC_TEST_STORIES={','.join(names)}\n{said}"
+    for name in names:
+        assert f"{name}: {SCENARIOS[name].title} (" in said
+    assert said.count("After") == len(names)
+    assert "All is as promised." in said
     assert left_by(tmp_path) == []

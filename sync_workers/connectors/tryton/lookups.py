@@ -63,18 +63,9 @@ class Lookups:
             "currency.currency", [["code", "=", str(code)]], ["active", "rate"], within=within
         )
         live = [row for row in rows if row["active"]]
-        if len(live) != 1:
-            raise PermanentError(
-                f"Tryton has no currency {code!r}" if not live else f"{len(live)} currencies are called {code!r}",
-                field="currency.code",
-                mend=f"add the currency {code} and its rate there, then requeue",
-            )
-        if not live[0]["rate"] and live[0]["id"] != self.company_currency(within)["id"]:
-            raise PermanentError(
-                f"Tryton has no exchange rate for the currency {code!r}",
-                field="currency.code",
-                mend=f"add a rate of {code} that is valid today there, then requeue",
-            )
+        is_own = len(live) == 1 and not live[0]["rate"] and live[0]["id"] == self.company_currency(within)["id"]
+        if (refusal := no_currency(str(code), live, is_own=is_own)) is not None:
+            raise refusal
         return int(live[0]["id"])
 
     def company_currency(self, within: Deadline) -> Row:
@@ -114,7 +105,7 @@ class Lookups:
             same = [row for row in rows if row["code"] == code]
             live = [row for row in same if row["active"] and row["salable"]]
             if len(live) != 1:
-                raise _no_part(code, same, len(live))
+                raise no_part(code, same, len(live))
             found[code] = Part(live[0]["id"], code, live[0]["default_uom_category"])
         return found
 
@@ -160,7 +151,24 @@ class Lookups:
         return table.get(key, [])
 
 
-def _no_part(code: str, same: list[Row], live: int) -> PermanentError:
+def no_currency(code: str, live: list[Row], *, is_own: bool) -> PermanentError | None:
+    """Say why an order cannot be in a currency, None when it can; the company's own needs no rate."""
+    if len(live) != 1:
+        return PermanentError(
+            f"Tryton has no currency {code!r}" if not live else f"{len(live)} currencies are called {code!r}",
+            field="currency.code",
+            mend=f"add the currency {code} and its rate there, then requeue",
+        )
+    if not live[0]["rate"] and not is_own:
+        return PermanentError(
+            f"Tryton has no exchange rate for the currency {code!r}",
+            field="currency.code",
+            mend=f"add a rate of {code} that is valid today there, then requeue",
+        )
+    return None
+
+
+def no_part(code: str, same: list[Row], live: int) -> PermanentError:
     if live > 1:
         return PermanentError(
             f"part {code}: {live} active parts in Tryton have this number",

@@ -8,7 +8,7 @@ releases by opening it, not a failure of each. Source: trytond modules ``account
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from sync_workers.connectors.contract import Native, NativeWrite
@@ -83,15 +83,12 @@ class Posting:
             ["fiscalyear.company", "=", company],
         ]
         periods = self._session.search_read("account.period", domain, ["name", "state"], within=within)
-        if not periods:
-            why, do = f"there is no period for {day}", f"add a fiscal year with a period for {day}"
-        elif periods[0]["state"] != "open":
-            why = f"the period {periods[0]['name']} is {periods[0]['state']}"
-            do = f"open the period {periods[0]['name']}"
-        elif closed := self._closed_journal(int(periods[0]["id"]), row["journal"], within):
-            why, do = f"the period of the journal {closed} is closed", f"open the period of the journal {closed}"
-        else:
+        closed = closed_period(day, periods)
+        if closed is None and (journal := self._closed_journal(int(periods[0]["id"]), row["journal"], within)):
+            closed = f"the period of the journal {journal} is closed", f"open the period of the journal {journal}"
+        if closed is None:
             return
+        why, do = closed
         raise Hold(
             "period_closed",
             f"invoice {row['id']}: it cannot be booked on {day}, {why} in Tryton",
@@ -108,3 +105,11 @@ class Posting:
         domain = [["period", "=", period], ["journal", "=", journal], ["state", "!=", "open"]]
         found = self._session.search_read("account.journal.period", domain, ["rec_name"], within=within)
         return str(found[0]["rec_name"]) if found else None
+
+
+def closed_period(day: date, periods: Sequence[Row]) -> tuple[str, str] | None:
+    """Say why a day cannot be booked and what a person can do; None when the period that it lies in is open."""
+    if not periods:
+        return f"there is no period for {day}", f"add a fiscal year with a period for {day}"
+    name, state = periods[0]["name"], periods[0]["state"]
+    return None if state == "open" else (f"the period {name} is {state}", f"open the period {name}")

@@ -25,7 +25,7 @@ demo: install ## a working day on a real ERP and a simulated CRM (KEEP=1 stays u
 	@$(BIN)/sync-workers demo $(if $(KEEP),--keep)
 
 test: install ## all tests, on real servers that are started and stopped for them
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install ## style, types, import directions
 	@$(BIN)/ruff check .

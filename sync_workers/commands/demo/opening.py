@@ -9,7 +9,7 @@ from sync_workers.commands.demo.day import TOLD, Day
 from sync_workers.commands.demo.scenario import Act
 from sync_workers.sandbox.tryton import catalogue
 
-LOADED_WITHIN_S = 120.0
+LOADED_WITHIN_S = 240.0
 TOLD_EVERY = 50
 
 

@@ -26,7 +26,7 @@ COMMAND = (*DEMO, "--plain-output")
 ALONE = [name for name in SCENARIOS if name != "day"]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-IN_EACH_RUN = 3
+IN_EACH_RUN = 2
 
 pytestmark = [pytest.mark.tryton, pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -17,6 +17,7 @@ from sync_workers.domain.converters import Converter, Spot, Unconvertible
 from sync_workers.domain.native import look
 from sync_workers.domain.records import Scalar
 
+MOST_TEXTS, SHORT_TEXT = 4096, 40  # remembered: a number may be as long as a whole delivery
 ROUNDINGS = {
     "half_up": decimal.ROUND_HALF_UP,
     "half_even": decimal.ROUND_HALF_EVEN,
@@ -219,13 +220,13 @@ def number(value: Any) -> Decimal:
 
 
 def read_number(native: Any, digits: int | None, rounding: str) -> Decimal:
-    """Read a native number and round it. Texts are remembered: prices and quantities come again and again."""
-    if type(native) is str:
+    """Read a native number and round it. Short texts are remembered: prices and quantities come again and again."""
+    if type(native) is str and len(native) <= SHORT_TEXT:
         return _read_text(native, digits, rounding)
     return rounded(number(native), digits, rounding)
 
 
-@lru_cache(4096)
+@lru_cache(MOST_TEXTS)
 def _read_text(native: str, digits: int | None, rounding: str) -> Decimal:
     return rounded(number(native), digits, rounding)
 

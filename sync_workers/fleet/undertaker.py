@@ -35,8 +35,9 @@ class Undertaker:
         worker = f"{socket.gethostname()}:{pid}"
         ledger, redis = Ledger(self.database_url, pool_size=1), connect_redis(self.broker_url)
         try:
-            slots = free_places(redis, worker) if redis is not None else 0
+            slots = 0
             if redis is not None:
+                slots = free_places(redis, worker)
                 forget_marks(redis)
             records = ledger.run(lambda tx: expire(tx, worker))
         except (SyncError, RedisError) as error:

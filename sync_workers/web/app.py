@@ -16,7 +16,6 @@ from typing import Any
 from sync_workers import logs
 from sync_workers.errors import TransientError
 from sync_workers.fleet import passwords
-from sync_workers.fleet.memory import spare_the_lasting
 from sync_workers.fleet.publisher import Publisher
 from sync_workers.fleet.wakeups import Wakeups, wake_of
 from sync_workers.ledger import inbox, partitions
@@ -159,7 +158,6 @@ class Site:
             raise TransientError("the ledger is away")
         try:
             self._parts = assemble(self._open())
-            spare_the_lasting()
         except Exception:
             self._failed_at = time.monotonic()
             raise

@@ -22,6 +22,7 @@ from sync_workers import logs
 from sync_workers.connectors.bodies import MAX_DELIVERY
 from sync_workers.connectors.contract import Request
 from sync_workers.errors import TransientError
+from sync_workers.fleet.memory import spare_the_lasting
 from sync_workers.web.app import AWAY, DEFECT, HOOKS, ONLY_POST, Parts, Site, create_app
 from sync_workers.web.bodies import Called, Unacceptable, address, announced, bounded
 from sync_workers.web.replies import Answer, said
@@ -90,7 +91,8 @@ class Door:
 
     def _forget_opening(self, opening: asyncio.Future[Parts]) -> None:
         self._opening = None
-        opening.exception()  # whoever waits was told
+        if opening.exception() is None:  # else whoever waits was told
+            spare_the_lasting()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await self._loop.run_in_executor(self._threads, work)

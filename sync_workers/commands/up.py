@@ -17,7 +17,7 @@ from sync_workers.commands.doctor import show_section
 from sync_workers.commands.mapping import activate_missing
 from sync_workers.commands.servers import Servers, nothing_left, only_one, start_servers
 from sync_workers.connectors.contract import Finding
-from sync_workers.fleet import flower
+from sync_workers.fleet import flower, passwords
 from sync_workers.fleet.supervisor import Supervisor, read_procfile
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.ledger.connection import Ledger
@@ -115,10 +115,12 @@ def show_addresses(settings: Settings, servers: Servers) -> None:
     host, port = settings.web_bind
     site = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
     flower.credentials(settings.home)
+    passwords.kept(settings.home, "console")
     senders = [name for name, system in settings.systems.items() if system.webhook_secret]
     rows = [
         ("receiver", ", ".join(f"{site}/hooks/{name}" for name in senders) or "no system sends webhooks"),
         ("health", f"{site}/healthz  {site}/readyz"),
+        ("console", f"{site}/console/  (user {passwords.USER}, password in {settings.home / 'console.password'})"),
         ("metrics", f"{site}/metrics"),
         ("flower", flower_address(settings.home, os.environ)),
         ("logs", f"{settings.home / 'logs'}"),

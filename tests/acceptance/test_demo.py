@@ -89,6 +89,9 @@ def test_with_keep_it_stays_up_at_the_addresses_that_it_prints(tmp_path: Path) -
         login = ("sync", Path(found_in(said, r"password in (\S+)\)")).read_text(encoding="ascii").strip())
         tasks = requests.get(f"{flower}/api/tasks", auth=login, timeout=10).json()
         assert "sync.drain" in {task["name"] for task in tasks.values()}
+        console, file = found_in(said, r"console +(http://\S+)"), found_in(said, r"console +.* password in (\S+)\)")
+        login = ("sync", Path(file).read_text(encoding="ascii").strip())
+        assert "On hold" in requests.get(console, auth=login, timeout=10).text
         shown = found_in(said, r"commands +(\. .+; sync-workers status)")
         path = {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
         status = subprocess.run(["bash", "-c", shown], env=path, cwd=CHECKOUT, capture_output=True, text=True,

@@ -144,6 +144,7 @@ def show_story(told: Told) -> None:
 
 def show_addresses(stage: Stage) -> None:
     """Say where to look while it stays up."""
+    passwords.kept(stage.home, "console")  # else the page makes it when it is first looked at
     click.echo()
     _row("flower", f"{stage.flower}  (user {flower.USER}, password in {stage.home / 'flower.password'})", True)
     _row("health", f"{stage.site}/healthz  {stage.site}/readyz", True)

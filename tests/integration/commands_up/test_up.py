@@ -61,7 +61,7 @@ def test_up_carries_an_order_and_leaves_nothing_running(
     finally:
         said = stop(process)
     assert process.returncode == 0, said
-    for word in ("receiver", "health", "metrics", "flower.password"):
+    for word in ("receiver", "health", "console", "metrics", "flower.password", "console.password"):
         assert word in said
     assert using(tmp_path / "home") == []
     assert not services.exists()

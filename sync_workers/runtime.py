@@ -300,7 +300,7 @@ def current_runtime() -> Runtime:
         if _current.runtime is None or _current.pid != os.getpid():
             if _current.runtime is not None:
                 _current.runtime.dispose(close=False)
-            _current.runtime, _current.pid = open_runtime(), os.getpid()
+            _current.runtime, _current.pid = open_runtime(by_key=True), os.getpid()
             _current.looked_at = time.monotonic()
         elif time.monotonic() - _current.looked_at > REFRESH_S:
             _current.looked_at = time.monotonic()

@@ -21,8 +21,8 @@ __all__ = ["app"]
 _open = runtime.open_runtime
 
 
-def _open_quickly(environ: Mapping[str, str] | None = None, *, pool_size: int = 10) -> runtime.Runtime:
-    return replace(_open(environ, pool_size=pool_size), **json.loads(os.environ.get("WORLD_NUMBERS", "{}")))
+def _open_quickly(environ: Mapping[str, str] | None = None, **given: Any) -> runtime.Runtime:
+    return replace(_open(environ, **given), **json.loads(os.environ.get("WORLD_NUMBERS", "{}")))
 
 
 runtime.open_runtime = _open_quickly

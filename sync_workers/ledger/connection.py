@@ -194,6 +194,7 @@ class Ledger:
         self.url = url
         self.engine: Engine = create_engine(
             driver_url(url), pool_size=pool_size, max_overflow=pool_size, pool_timeout=30,
+            pool_use_lifo=True,  # the one that worked last has the most plans, and the others may rest
             connect_args={"connect_timeout": CONNECT_S,
                           "options": f"{_SESSION} -c {_BY_KEY}" if by_key else _SESSION,
                           "application_name": "sync-workers"},

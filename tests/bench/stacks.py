@@ -102,12 +102,14 @@ class Fleet:
         return float(self.one("SELECT extract(epoch FROM max(settled_at))::float8 FROM events"))
 
     def forget(self) -> None:
-        """Empty the ledger of work between measurements; statistics are renewed so that plans are honest."""
+        """Empty the ledger of work between measurements, and leave it as a new one is: with no statistics.
+
+        An ANALYZE here would say that the tables are empty for good, which no ledger's statistics ever say:
+        PostgreSQL's own renew them once there are rows.
+        """
         with self.ledger.transaction() as tx:
             tx.execute("TRUNCATE events, attempts, deliveries, refs, records, overrules, dead_letters, identities"
                        " CASCADE")
-        with self.ledger.transaction() as tx:
-            tx.execute("ANALYZE")
 
     def _skip_sweeps(self) -> None:
         """Take the slots of the full sweeps, which come every six hours.

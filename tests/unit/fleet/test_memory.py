@@ -41,7 +41,7 @@ def test_threads_share_two_arenas_once_they_are_told_to() -> None:
 def test_what_was_made_before_is_looked_through_no_more_and_what_comes_is_still_collected() -> None:
     program = """
 import gc, weakref
-from sync_workers.fleet.memory import spare_the_lasting
+from sync_workers.fleet.memory import YOUNG, spare_the_lasting
 class Ring: pass
 lasting = [Ring() for _ in range(1000)]
 spare_the_lasting()
@@ -51,7 +51,7 @@ late = Ring()
 late.itself = late
 died = weakref.ref(late)
 del late
-gc.collect()
+more = [Ring() for _ in range(YOUNG + 1000)]
 assert died() is None
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -13,6 +13,7 @@ import pytest
 
 from sync_workers.connectors.contract import Cursor, Native, NativeWrite, SystemSettings
 from sync_workers.connectors.tryton.connector import TrytonConnector
+from sync_workers.connectors.tryton.session import Session
 from sync_workers.errors import SettingsError, TransientError
 from sync_workers.flows.polling import READ_PAGE
 from sync_workers.sandbox.tryton import assortment, catalogue, warehouse
@@ -111,6 +112,23 @@ def test_a_price_is_per_base_unit_also_of_a_part_that_is_sold_in_boxes(shop):
     part = shop.part(BELT)
     assert (part.fields["unit"]["symbol"], part.fields["sale_unit"]["symbol"]) == ("u", "bx12")
     assert prices(part)["Standard/USD/1"] == part.fields["list_price"]
+
+
+def test_many_parts_are_looked_up_with_their_prices_in_as_many_calls_as_one(shop, monkeypatch):
+    counted: list[str] = []
+    search_read = Session.search_read
+
+    def count(session: Session, model: str, *args: Any, **options: Any) -> Any:
+        counted.append(model)
+        return search_read(session, model, *args, **options)
+
+    singly = {code: shop.connector.find("part", "code", code) for code in (BEARING, BELT, "brg-6205-2rs", "NONE")}
+    assert [len(found) for found in singly.values()] == [1, 1, 0, 0]
+    monkeypatch.setattr(Session, "search_read", count)
+    assert shop.connector.find_many("part", "code", list(singly)) == singly
+    together = len(counted)
+    shop.connector.find("part", "code", BEARING)
+    assert together == len(counted) - together == 1 + len(LISTS) * len(CURRENCIES)
 
 
 def test_without_a_table_there_are_no_prices(shop):

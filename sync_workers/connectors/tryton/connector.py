@@ -136,8 +136,8 @@ class TrytonConnector:
         return self._kind(kind).find(path, value, Deadline())
 
     def find_many(self, kind: str, path: str, values: Sequence[str]) -> dict[str, list[Native]]:
-        """Return what ``find`` does, value by value: a look-up costs this server milliseconds."""
-        return {value: self.find(kind, path, value) for value in values}
+        """Return what ``find`` does, value by value, in as few calls as the path allows."""
+        return self._kind(kind).find_many(path, values, Deadline())
 
     def write(self, write: NativeWrite) -> Native:
         """Create, update or take a step; always within ``write.budget_s``, and one call that writes."""

@@ -6,10 +6,11 @@ import json
 import os
 import shlex
 from collections.abc import Collection, Mapping
+from itertools import product
 from pathlib import Path
 
 from sync_workers.commands.init import sheets
-from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE, SECOND_WAREHOUSE
+from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE, SECOND_WAREHOUSE, STANDARD
 
 POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10, "shipment": 3, "invoice": 3, "credit_note": 5}
 # What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
@@ -17,8 +18,8 @@ UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece")
 WAREHOUSES = (MAIN_WAREHOUSE, SECOND_WAREHOUSE)
 # What takes the ERP time for every part, so that only the stories that show it have it.
 TIERS, HOUSES = "prices per tier", "stock per warehouse"
-# The prices that reps see on a product: a tier, and from how many pieces on.
-PRICES = ((GOLD, 1), (GOLD, 100))
+# The prices that reps see on a product: of a tier, in a currency, from so many pieces on.
+PRICES = tuple(product((STANDARD, GOLD), ("USD", "EUR"), (1, 100)))
 # What this company sells in boxes it also promises in boxes: a property of each product per box.
 STOCK = "mappings/stock/v1.toml"
 IN_BOXES = """
@@ -44,15 +45,15 @@ PRICE = """
 [[field]]
 name = "{name}"
 owner = "erp"
-why = "what this tier pays from this quantity on; reps of other tiers see their own"
+why = "what this tier pays in this currency from this quantity on; reps of other tiers see their own"
 as = "decimal"
 crm = {{ path = "properties.{name}", digits = 4 }}
-erp = {{ path = "prices[key={tier}/USD/{quantity}].price", digits = 4, read_only = true }}
+erp = {{ path = "prices[key={tier}/{currency}/{quantity}].price", digits = 4, read_only = true }}
 """
 SCOPE = """
 [systems.erp.prices]
 lists = {tiers}
-currencies = ["USD"]
+currencies = {currencies}
 quantities = {quantities}
 """
 SYSTEMS = """\
@@ -107,10 +108,11 @@ def write_configuration(folder: Path, needs: Collection[str] = (), **values: str
         more += f"warehouses = {json.dumps(WAREHOUSES)}\n"
         pages[STOCK] += "".join(IN_HOUSE.format(word=house.lower(), house=house) for house in WAREHOUSES)
     if TIERS in needs:
-        tiers, quantities = (json.dumps(list(dict.fromkeys(column))) for column in zip(*PRICES, strict=True))
-        more += SCOPE.format(tiers=tiers, quantities=quantities)
+        columns = (json.dumps(list(dict.fromkeys(column))) for column in zip(*PRICES, strict=True))
+        more += SCOPE.format(**dict(zip(("tiers", "currencies", "quantities"), columns, strict=True)))
         pages[PART] += "".join(
-            PRICE.format(name=price_property(tier, quantity), tier=tier, quantity=quantity) for tier, quantity in PRICES
+            PRICE.format(name=price_property(*each), tier=each[0], currency=each[1], quantity=each[2])
+            for each in PRICES
         )
     pages[STOCK] = _with_units(pages[STOCK] + "\n[units.crm]\n" + "".join(_in_boxes(unit) for unit, _, _ in UNITS))
     pages["systems.toml"] = SYSTEMS.format(**quoted, poll=poll, more=more)
@@ -132,9 +134,9 @@ def property_of(unit: str) -> str:
     return f"stock_available_{unit.replace(' ', '_')}"
 
 
-def price_property(tier: str, quantity: int) -> str:
-    """Return the CRM's property that shows what a tier pays from a quantity on."""
-    return f"price_{tier.lower()}_{quantity}"
+def price_property(tier: str, currency: str, quantity: int) -> str:
+    """Return the CRM's property that shows what a tier pays in a currency from a quantity on."""
+    return f"price_{tier}_{currency}_{quantity}".lower()
 
 
 def _in_boxes(unit: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sync_workers.commands.demo.crm import Crm, Json
-from sync_workers.commands.demo.exhibits import CUSTOMER, ORDER, PART, Exhibit
+from sync_workers.commands.demo.exhibits import CUSTOMER, ORDER, PART, PRICES, Exhibit
 from sync_workers.commands.demo.scenario import Fact, StoryError
 from sync_workers.commands.demo.stage import Stage
 from sync_workers.sandbox import processes
@@ -175,6 +175,9 @@ class Day:
 
     def show_part(self, code: str, title: str = "") -> None:
         self.exhibits.append(Exhibit(PART, code, title or f"part {code}"))
+
+    def show_prices(self, code: str) -> None:
+        self.exhibits.append(Exhibit(PRICES, code, f"prices of {code}"))
 
     def sale_of(self, promise: Promise) -> int | None:
         """Return the order that a deal became, as soon as it is confirmed."""

@@ -15,18 +15,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sync_workers.commands.demo import prices
+
 if TYPE_CHECKING:
     from sync_workers.commands.demo.crm import Crm
     from sync_workers.sandbox.tryton.rpc import Rpc
 
 Lines = list[str]
-ORDER, CUSTOMER, PART = "order", "customer", "part"
+ORDER, CUSTOMER, PART, PRICES = "order", "customer", "part", "prices"
 NOTHING = "(nothing yet)"
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One thing to show: a deal by its id, a customer or a part by its number."""
+    """One thing to show: a deal by its id, a customer, a part or its prices by its number."""
 
     kind: str
     key: str
@@ -48,6 +50,7 @@ def take(exhibits: Sequence[Exhibit], crm: Crm, clerk: Rpc) -> list[Picture]:
         ORDER: (_deal, _sale),
         CUSTOMER: (_company, _party),
         PART: (_product, _stocked_part),
+        PRICES: (prices.of_product, prices.of_part),
     }
     pictures = []
     for exhibit in exhibits:
@@ -228,7 +231,7 @@ def _party(clerk: Rpc, number: str) -> Iterator[str]:
 def _product(crm: Crm, code: str) -> Iterator[str]:
     for each in crm.records("products"):
         if each["properties"].get("hs_sku") == code:
-            named = [name for name in sorted(each["properties"]) if name.startswith(("stock_", "price_"))]
+            named = [name for name in sorted(each["properties"]) if name.startswith("stock_")]
             yield from _properties(each, "name", "price", "sale_unit", "erp_active", "replaced_by", *named)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import NamedTuple
 
@@ -21,14 +22,20 @@ from sync_workers.domain.records import Items, Scalar, Value, Values
 LINES = "lines"
 PER_LINE = "line"
 GROSS = "gross"
+RECHECK = timedelta(minutes=10)
+"""Nothing tells that a tax was switched on again."""
 
 
 class Objection(NamedTuple):
-    """Why a step must not be taken. ``code`` is stable and short, ``message`` names line and figures."""
+    """Why a step must not be taken. ``code`` is stable and short, ``message`` names line and figures.
+
+    ``recheck`` is how soon to look again by ourselves, None when news of the record tell when it is mended.
+    """
 
     code: str
     message: str
     mend: str
+    recheck: timedelta | None = None
 
 
 Judge = Callable[[Check, Mapping[str, Value], Mapping[str, Value]], Objection | None]
@@ -127,7 +134,12 @@ def _own_sums(
 
 
 def judge_tax_codes(check: Check, quoted: Mapping[str, Value], shown: Mapping[str, Value]) -> Objection | None:
-    """Compare the tax code of each line with the one that customer and ship-to call for; a blank quote passes."""
+    """Compare the tax code of each line with the one that customer and ship-to call for; a blank quote passes.
+
+    A tax that was switched off stops every order that it stands on, quoted or not.
+    """
+    if (objection := _switched_off(check, _items(shown))) is not None:
+        return objection
     ours, found = _items(quoted), []
     for number, (key, item) in enumerate(_items(shown).items(), start=1):
         mine = ours.get(key, {}).get("tax_code")
@@ -141,6 +153,18 @@ def judge_tax_codes(check: Check, quoted: Mapping[str, Value], shown: Mapping[st
         "tax_differs", "; ".join(found) + (f" (ship-to {where})" if where else ""),
         f"correct the tax code in {check.quoted_by}, or the line's taxes in {check.system}, or confirm the order there"
         " by hand if it is right",
+    )
+
+
+def _switched_off(check: Check, theirs: Items) -> Objection | None:
+    found = [f"{_line(number, item)} has the tax code {item['tax_off']}, which is switched off in {check.system}"
+             for number, item in enumerate(theirs.values(), start=1) if item.get("tax_off")]  # fmt: skip
+    if not found:
+        return None
+    return Objection(
+        "tax_off", "; ".join(found),
+        f"switch it on in {check.system}, or give the line another tax there, or confirm the order there by hand if it"
+        " is right; it is tried again every ten minutes", RECHECK,
     )
 
 

@@ -73,7 +73,7 @@ def check_quote(run: Run, write: Write) -> Hold | None:
         objection = judge(check, dict(quoted.values or {}), dict(shown.values or {}))
         if objection is not None:
             message = f"{run.kind} {run.reference}: {objection.message}"
-            return Hold(objection.code, message, mend=objection.mend, tell=True)
+            return Hold(objection.code, message, mend=objection.mend, recheck=objection.recheck, tell=True)
     return None
 
 

@@ -1,18 +1,16 @@
-"""A unit, a currency or a tax code that the other side does not know: what stops the order names line, field, value
-and what mends it; once mended the order moves on by itself, or by one requeue."""
+"""A unit, a currency or a tax code that the other side does not know, or has switched off: what stops the order names
+line, field, value and what mends it; once mended the order moves on by itself, or by one requeue."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from click.testing import CliRunner
 
-from sync_workers.commands.main import cli
-from sync_workers.ledger.letters import Letter
-from sync_workers.sandbox.tryton import assortment, catalogue, sales
+from sync_workers.sandbox.tryton import accounts, assortment, catalogue, sales
 from tests.acceptance.cash import lines_of, notes
 from tests.acceptance.distributor import Distributor, line, money
+from tests.acceptance.duty import requeue, type_command
 
 pytestmark = pytest.mark.tryton
 
@@ -38,13 +36,6 @@ def correct(at: Distributor, deal: str, part: str, **properties: str) -> None:
     (item,) = [each for each in rep.see("deals", deal)["links"]["line_items"]
                if rep.see("line_items", each)["properties"]["hs_sku"] == part]  # fmt: skip
     rep.edit("line_items", item, properties)
-
-
-def requeue(letter: Letter) -> None:
-    """Let the person on duty send a letter once more."""
-    command = ["dead", "requeue", str(letter.id), "--why", "the ERP knows it now"]
-    outcome = CliRunner().invoke(cli, command, catch_exceptions=False)
-    assert outcome.exit_code == 0, outcome.output
 
 
 def assert_moved_on(at: Distributor, deal: str) -> None:
@@ -171,6 +162,58 @@ def test_finance_may_tax_the_line_in_the_erp_as_it_was_quoted(loaded: Distributo
     assert_moved_on(loaded, deal)
     assert loaded.sale_lines(deal)[1]["taxes"] == [taxes[EXEMPT]]
     assert lines_of(loaded, deal)[SECOND]["tax_code"] == EXEMPT
+
+
+@pytest.fixture(scope="module")
+def switched_off(loaded: Distributor) -> list[str]:
+    """Return two deals that wait since finance has switched off the tax that customer, ship-to and quote call for."""
+    accounts.switch_tax(loaded.clerk, SALES_TAX, on=False)
+    deals = [loaded.win(loaded.company("C1005")["id"], two_lines(tax_code=SALES_TAX)) for _ in range(2)]
+    loaded.settle()
+    return deals
+
+
+def test_a_tax_code_that_was_switched_off_holds_the_order_and_nothing_is_posted(
+    loaded: Distributor, switched_off: list[str]
+) -> None:
+    said = "; ".join(f"line {number} ({part}) has the tax code {SALES_TAX}, which is switched off in erp"
+                     for number, part in enumerate((FIRST, SECOND), start=1))  # fmt: skip
+    assert sorted(row[:3] for row in loaded.held()) == [("order", deal, "tax_off") for deal in sorted(switched_off)]
+    for *_, reason in loaded.held():
+        assert said in reason
+    for deal in switched_off:
+        (note,) = notes(loaded, deal)
+        assert said in note, "the rep reads it on the deal"
+        assert "switch it on in erp, or give the line another tax there" in note
+        sale = loaded.sale(deal)
+        (led_to,) = loaded.clerk.read("sale.sale", [sale["id"]], "invoices", "shipments")
+        assert (sale["state"], led_to["invoices"], led_to["shipments"]) == ("quotation", [], [])
+    assert not loaded.letters()
+
+
+def test_one_of_them_takes_another_tax_and_moves_on_by_itself(loaded: Distributor, switched_off: list[str]) -> None:
+    waits, deal = switched_off
+    clerk, sale = loaded.clerk, loaded.sale(deal)
+    old, new = (clerk.one("account.tax", [["name", "=", name], ["active", "in", [True, False]]])
+                for name in (SALES_TAX, EXEMPT))  # fmt: skip
+    clerk.press("sale.sale", "draft", sale["id"])
+    clerk.write("sale.line", sale["lines"], {"taxes": [["remove", [old]], ["add", [new]]]})
+    for part in (FIRST, SECOND):
+        correct(loaded, deal, part, tax_code=EXEMPT)
+    loaded.settle()
+    assert loaded.sale(deal)["state"] == loaded.deal(deal)["erp_order_state"] == "processing"
+    assert [row["taxes"] for row in loaded.sale_lines(deal)] == [[new], [new]]
+    assert [row[1] for row in loaded.held()] == [waits]
+
+
+def test_the_other_goes_through_once_when_the_tax_is_on_again(loaded: Distributor, switched_off: list[str]) -> None:
+    deal, _ = switched_off
+    accounts.switch_tax(loaded.clerk, SALES_TAX, on=True)
+    type_command("dead", "requeue", "--held", "--kind", "order", "--code", "tax_off", "--why", "it is on again")
+    assert_moved_on(loaded, deal)
+    assert [len(loaded.sales(each)) for each in switched_off] == [1, 1]
+    assert loaded.sale(deal)["tax_amount"] > 0
+    assert len(notes(loaded, deal)) == 1
 
 
 def test_at_the_end_every_law_holds_in_the_ledger_and_in_both_systems(loaded: Distributor) -> None:

@@ -46,8 +46,8 @@ class Harness(Bench):
         "order": (
             "reference", "party", "state", "open", "hold.reason", "hold.since", "tax_rounding", "shipments", "invoices",
             "invoice_address.key", "shipment_address.key", "lines", "lines.note", "lines.product.code",
-            "lines.tax_code", "lines.tax_rate", "lines.tier_price", "lines.shipped", "lines.backordered",
-            "lines.expected",
+            "lines.tax_code", "lines.tax_off", "lines.tax_rate", "lines.tier_price", "lines.shipped",
+            "lines.backordered", "lines.expected",
         ),
         "shipment": ("number", "order", "state", "carrier", "tracking", "lines.line", "lines.quantity"),
         "invoice": ("number", "order", "state", "balance", "post_asked", "shipped_at", "lines.line"),

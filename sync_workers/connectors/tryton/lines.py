@@ -37,8 +37,11 @@ ASKED = (
     "lines.taxes.name",
     "lines.taxes.type",
     "lines.taxes.rate",
+    "lines.taxes.active",
     "lines.taxes.childs.type",
     "lines.taxes.childs.rate",
+    "lines.taxes.childs.name",
+    "lines.taxes.childs.active",
     "lines._timestamp",
 )
 _PLAIN = ("note", "description", "sequence")
@@ -49,7 +52,10 @@ PLACES = {
     "lines.tax_code": Place("sale.line", "taxes"),
     "lines.tier_price": Place("product.product", "sale_price_uom"),
 }
-DERIVED = {"lines.tax_rate": FieldType("numeric", read_only=True)}
+DERIVED = {
+    "lines.tax_rate": FieldType("numeric", read_only=True),
+    "lines.tax_off": FieldType("char", read_only=True),
+}
 
 
 def shaped(rows: list[Row]) -> list[Fields]:
@@ -192,6 +198,7 @@ def _line(row: Row) -> Fields:
         "amount": row.get("amount"),
         "tax_code": ", ".join(tax["name"] for tax in row["taxes"]) or None,
         "tax_rate": _tax_rate(row["taxes"]),
+        "tax_off": ", ".join(_switched_off(row["taxes"])) or None,
         "tier_price": row.get("tier_price"),
         **progress.of_line(row),
     }
@@ -201,6 +208,11 @@ def _tax_rate(taxes: list[Row]) -> Decimal:
     """Return the sum of the percentages; a group of taxes (a state's and a county's) counts by its members."""
     members = [one for tax in taxes for one in ([tax] if tax["type"] != "none" else tax["childs"])]
     return sum((one["rate"] for one in members if one["type"] == "percentage"), Decimal(0))
+
+
+def _switched_off(taxes: list[Row]) -> list[str]:
+    """Return the taxes that are switched off, members of groups too: the server goes on booking them."""
+    return [one["name"] for tax in taxes for one in (tax, *tax["childs"]) if not one["active"]]
 
 
 def _present(present: Mapping[int, Row], item: str) -> Row | None:

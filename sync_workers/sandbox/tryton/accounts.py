@@ -23,6 +23,12 @@ def set_credit_limit(rpc: Rpc, code: str, limit: Decimal | None) -> None:
     rpc.write("party.party", [find_customer(rpc, code)], {"credit_limit_amount": limit})
 
 
+def switch_tax(rpc: Rpc, name: str, *, on: bool) -> None:
+    """Switch a tax off, or on again, in its form."""
+    tax = rpc.one("account.tax", [["name", "=", name], ["active", "=", not on]])
+    rpc.write("account.tax", [tax], {"active": on})
+
+
 def waiting_invoices(rpc: Rpc, sale: int) -> list[int]:
     """Return the invoices and credit notes of a sale that are not posted yet."""
     (row,) = rpc.read("sale.sale", [sale], "invoices")

@@ -196,6 +196,12 @@ def test_a_group_of_taxes_counts_by_its_members_and_no_tax_is_none(erp):
         ("Illinois", Decimal("0.0725")), (None, Decimal(0)),
     ]  # fmt: skip
     assert shown["tax_amount"] == (shown["lines"][0]["amount"] * Decimal("0.0725")).quantize(Decimal("0.01"))
+    assert [one["tax_off"] for one in shown["lines"]] == [None, None]
+    county = erp.clerk.find("account.tax", [["name", "=", "County"]])
+    erp.clerk.write("account.tax", county, {"active": False})
+    again = erp.read(order).fields
+    assert [one["tax_off"] for one in again["lines"]] == ["County", None]
+    assert again["tax_amount"] == shown["tax_amount"], "the ERP goes on with it"
 
 
 def test_taxes_are_rounded_where_the_company_rounds_them(erp):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_workers.domain.checks import judge
+from sync_workers.domain.checks import RECHECK, judge
 from sync_workers.domain.mapping import Check
 from sync_workers.domain.records import Values
 from sync_workers.errors import SettingsError
@@ -153,6 +153,31 @@ def test_a_tax_code_is_compared_line_by_line(quoted: str | None, shown: str | No
         assert f"line 1 (BRG) was quoted with tax code {quoted}" in objection.message
         assert "ship-to dock 4" in objection.message
         assert objection.mend.startswith("correct the tax code in crm, or the line's taxes in erp")
+
+
+@pytest.mark.parametrize(
+    ("quoted", "off", "code"),
+    [
+        pytest.param("standard", None, None, id="on"),
+        pytest.param("standard", "standard", "tax_off", id="quoted"),
+        pytest.param(None, "standard", "tax_off", id="not named in the quote"),
+        pytest.param("exempt", "standard", "tax_off", id="another one was quoted"),
+        pytest.param("standard", "city, state", "tax_off", id="members of a group"),
+        pytest.param("exempt", None, "tax_differs", id="on, and another one was quoted"),
+    ],
+)
+def test_a_tax_code_that_is_switched_off_stops_the_order_with_its_line(
+    quoted: str | None, off: str | None, code: str | None
+) -> None:
+    first, second = line("1", "5"), line("2", "3", part="NUT")
+    ours = {**second, "tax_code": quoted}
+    theirs = {**second, "tax_code": "standard", "tax_off": off}
+    objection = judge(check("tax_codes"), crm_of(first, ours), erp_of(first, theirs))
+    assert (objection and objection.code) == code
+    if objection is not None and off is not None:
+        assert objection.message == f"line 2 (NUT) has the tax code {off}, which is switched off in erp"
+        assert objection.mend.startswith("switch it on in erp, or give the line another tax there")
+        assert objection.recheck == RECHECK
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from sync_workers.sandbox.tryton import accounts, assortment, catalogue, sales
 from tests.acceptance.cash import lines_of, notes
 from tests.acceptance.distributor import Distributor, line, money
-from tests.acceptance.duty import requeue, type_command
+from tests.acceptance.duty import release_next_version, requeue, type_command
 
 pytestmark = pytest.mark.tryton
 
@@ -18,6 +18,7 @@ FIRST, SECOND = "BRG-6205-2RS", "BRG-6206-2RS"
 BEARING = line(FIRST, "10", "7.2881")
 SALES_TAX, EXEMPT = catalogue.SALES_TAX[0], catalogue.EXEMPT
 CROWNS = Decimal("10.5")  # what a dollar buys
+CARTON, HOLDS = "carton", 24  # how many pieces
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,23 @@ def test_a_unit_of_the_erp_that_nobody_knows_is_named_too_and_nothing_is_written
     clerk.write("sale.line", sale["lines"][1:], {"unit": piece})
     loaded.crm.person(7).edit("deals", deal, {"amount": "88.58"})
     assert_moved_on(loaded, deal)
+
+
+def test_a_unit_that_the_next_version_of_the_sheet_knows_goes_through_once_by_one_requeue(loaded: Distributor) -> None:
+    cartons = line(SECOND, "2", str(Decimal("7.8488") * HOLDS), CARTON)
+    deal = loaded.win(loaded.company("C1005")["id"], [BEARING, cartons])
+    loaded.settle()
+    letter = loaded.letter("order", deal)
+    assert f"'{letter.field}' in crm (item 2) shows '{CARTON}'" in letter.message
+    assert f"or add '{CARTON}' to the sheet's [units] table" in letter.mend
+    assert not loaded.sales(deal)
+    release_next_version(loaded, "order", "[units.crm]\n", f'[units.crm]\n"{CARTON}" = "{HOLDS} piece"\n')
+    requeue(letter)
+    assert_moved_on(loaded, deal)
+    assert [(row["quantity"], row["unit."]["symbol"], row["unit_price"]) for row in loaded.sale_lines(deal)] == [
+        (10.0, "u", Decimal("7.2881")), (2.0 * HOLDS, "u", Decimal("7.8488"))]  # fmt: skip
+    assert len(loaded.sales(deal)) == 1
+    assert [op for op, *_ in loaded.attempts("order", deal, "erp")].count("create") == 1
 
 
 # -- currencies

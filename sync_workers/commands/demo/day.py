@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from sync_workers.commands.demo.crm import Crm, Json
 from sync_workers.commands.demo.exhibits import CUSTOMER, ORDER, PART, PRICES, Exhibit
@@ -78,6 +79,7 @@ class Day:
     shipped: list[str] = field(default_factory=list)
     exhibits: list[Exhibit] = field(default_factory=list)
     noted: list[Fact] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)  # what an act has seen for the check of its story
     parts: Mapping[str, catalogue.Part] = field(
         default_factory=lambda: {part.code: part for part in catalogue.parts()}
     )

@@ -40,11 +40,12 @@ def set_formula(rpc: Rpc, price_list: str, quantity: float, formula: str) -> Non
     rpc.write("product.price_list", [number], {"lines": [["write", [line], {"formula": formula}]]})
 
 
-def add_special_price(rpc: Rpc, price_list: str, code: str, formula: str) -> int:
-    """Put a line for one part before all others of a price list, and return its id."""
+def add_special_price(rpc: Rpc, price_list: str, code: str, formula: str, quantity: float | None = None) -> int:
+    """Put a line for one part, from ``quantity`` on, before all others of a price list, and return its id."""
     number = rpc.one("product.price_list", [["name", "=", price_list]])
     (line,) = rpc.create("product.price_list.line", {
         "price_list": number, "product": find_part(rpc, code), "formula": formula, "sequence": -1,
+        "quantity": quantity,
     })  # fmt: skip
     return line
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from sync_workers.commands.demo import prices, sights
 from sync_workers.commands.demo.configuration import PRICES, TIERS, price_property
 from sync_workers.commands.demo.day import DEAD, Day, Line
-from sync_workers.commands.demo.opening import FIRST_LOAD, LOADED_WITHIN_S
+from sync_workers.commands.demo.opening import FIRST_LOAD
 from sync_workers.commands.demo.scenario import Act, Fact, Scenario, says
 from sync_workers.sandbox.tryton import assortment
 from sync_workers.sandbox.tryton.catalogue import GOLD, SUPERSEDED
@@ -19,7 +19,7 @@ ZEROS, SPACES, MIXED = "00417", "SEAL 30 52 10", "vB-A32"
 NUMBERS, OLD = "Numbers that break naive syncs", "A part that is no more"
 PRICED = "RC50/1R"
 LIST_PRICE, TYPED = Decimal("80.0000"), "1"
-BREAK, FORMULA = 100, "unit_price * 0.75"
+BREAK, FORMULA, CATALOGUE = 100, "unit_price * 0.75", "the catalogue before"
 CHANGED = sorted(price_property(*each) for each in PRICES if each[0] == GOLD and each[2] == BREAK)
 # What the CRM alone has: a product that the ERP does not know, and a figure of its own on one that it does.
 SERVICE, HOURLY, COST = "SRV-FITTING", "95", "41.25"
@@ -51,25 +51,11 @@ def change_the_price(day: Day) -> None:
     day.wait_for(lambda: shown(day) == promised, "the new prices in the CRM")
 
 
-def change_a_formula(day: Day) -> None:
-    """Wait for it on every part, and keep which of their prices are others now."""
-    before = prices.catalogue(day.crm)
-    others: dict[str, list[str]] = {}
-
-    def are_there() -> bool:
-        now = prices.catalogue(day.crm)
-        names = {code: sorted(name for name in {*now[code], *before[code]} if now[code].get(name) != old.get(name))
-                 for code, old in before.items()}  # fmt: skip
-        others.clear()
-        others.update({code: changed for code, changed in names.items() if changed})
-        return set(day.parts) <= set(others)
-
-    assortment.set_formula(day.clerk, GOLD, BREAK, FORMULA)
-    day.wait_for(are_there, f"the new {GOLD} prices in the CRM", LOADED_WITHIN_S)  # each part is read once more
-    changed = sorted({name for names in others.values() for name in names})
-    day.note(Fact("parts with other prices afterwards", len(set(day.parts) & set(others)), len(day.parts)))
-    day.note(Fact("prices that are others on them", changed, CHANGED))
-    day.note(Fact("so are those of what the CRM alone sells", SERVICE in others, False))
+def grant_a_special_price(day: Day) -> None:
+    day.kept[CATALOGUE] = prices.catalogue(day.crm)
+    assortment.add_special_price(day.clerk, GOLD, PRICED, FORMULA, BREAK)
+    promised = asked(day)
+    day.wait_for(lambda: shown(day) == promised, f"the new {GOLD} prices in the CRM")
 
 
 def type_prices(day: Day) -> None:
@@ -97,6 +83,10 @@ def check(day: Day) -> Iterator[Fact]:
     yield Fact(f"list price of {PRICED} in the CRM, after a rep typed {TYPED}", found.get("price"), LIST_PRICE)
     for name, (tier, currency, quantity) in prices.COLUMNS.items():
         yield Fact(f"{tier}, {currency}, from {quantity} on", found.get(name), promised[name])
+    before, now = day.kept[CATALOGUE], prices.catalogue(day.crm)
+    changed = {code: sorted(name for name in {*now[code], *old} if now[code].get(name) != old.get(name))
+               for code, old in before.items() if now[code] != old}  # fmt: skip
+    yield Fact("what the special price has changed in the whole catalogue", changed, {PRICED: CHANGED})
     yield Fact("different prices among them", len({found.get(name) for name in prices.COLUMNS}), len(PRICES))
     yield Fact("prices that reach the CRM", sorted(found), sorted(promised))
     yield Fact("the cost that reps keep there", sights.product(day, PRICED).get(prices.TYPED_BY_REPS), COST)
@@ -112,7 +102,7 @@ STORY = Scenario(
     acts=(
         Act("deals with leading zeros, spaces and mixed case, and with a part that was replaced", order),
         Act("the ERP's list price changes; the prices of all tiers follow, in both currencies", change_the_price),
-        Act(f"finance changes what {GOLD} pays from {BREAK} on: that, and nothing else", change_a_formula),
+        Act(f"finance grants {GOLD} a special price from {BREAK} on: that, and nothing else", grant_a_special_price),
         Act("a rep types other prices", type_prices),
     ),
     check=check,

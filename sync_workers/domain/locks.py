@@ -1,15 +1,15 @@
-"""Fields that may not change any more: which system keeps them, and what is said where a change is put back.
+"""Fields that may not change any more: which system keeps them.
 
-Pure. ``rules`` decides with a lock, ``merge`` and ``lists`` put back.
+Pure. ``rules`` decides with a lock, ``merge`` and ``lists`` put back, ``notes`` says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sync_workers.domain.mapping import FieldRule, ListRule, Sheet
-from sync_workers.domain.records import Overrule, Value, View
+from sync_workers.domain.records import View
 
 
 class Lock(NamedTuple):
@@ -33,34 +33,3 @@ def lock_of(sheet: Sheet, rule: FieldRule | ListRule, views: Mapping[str, View])
             return None
         words.append(f"{condition.field} is {view.values[condition.field]}")
     return Lock(system, " and ".join(words)) if words else None
-
-
-def remark(overrules: Sequence[Overrule]) -> str:
-    """Tell the person whose change came too late what was put back, and what would still help; '' for nothing."""
-    if not overrules:
-        return ""
-    lines = [
-        f"{_named(one.field)}: {_worded(one.lost)} was put back to {_worded(one.won)} ({one.rule} in {one.winner})."
-        for one in overrules
-    ]
-    keepers = " or ".join(dict.fromkeys(one.winner for one in overrules))
-    return "\n".join(
-        [
-            "This change came too late and was taken back:",
-            *lines,
-            f"If it is needed all the same, ask for it in {keepers}.",
-        ]
-    )
-
-
-def _named(field: str) -> str:
-    return field.replace("_", " ")
-
-
-def _worded(value: Value) -> str:
-    if value is None or value == {}:
-        return "nothing"
-    if isinstance(value, dict):
-        items = [", ".join(f"{_named(name)} {_worded(one)}" for name, one in item.items()) for item in value.values()]
-        return "; ".join(items)
-    return f"{value:f}" if hasattr(value, "as_tuple") else str(value)

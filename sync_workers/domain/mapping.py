@@ -29,12 +29,16 @@ LEAVE = "leave"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a field stands in one system. ``read_only``: seen there, never written there."""
+    """Where a field stands in one system. ``read_only``: seen there, never written there.
+
+    ``noted``: what a write brings is also said in a note on the record there.
+    """
 
     path: str
     converter: Converter
     as_name: str = "text"
     read_only: bool = False
+    noted: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any
 from sync_workers.domain.columns import Voice, born_in, voices_of
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
-from sync_workers.domain.locks import lock_of, remark
+from sync_workers.domain.locks import lock_of
 from sync_workers.domain.mapping import DERIVED, ONCE, SHARED, Condition, FieldRule, ListRule, Sheet, Step
+from sync_workers.domain.notes import note_of
 from sync_workers.domain.records import (
     Change,
     Conflict,
@@ -277,8 +278,9 @@ class _Merge:
             if self.births.get(system) and system in newborn:
                 writes.append(Write(system, Op.CREATE, self.births[system]))
             elif self.changes.get(system):
-                late = [one for one in self.overrules if one.system == system and one.locked]
-                writes.append(Write(system, Op.UPDATE, self.changes[system], note=remark(late)))
+                changes = self.changes[system]
+                note = note_of(self.sheet, system, changes, self.overrules)
+                writes.append(Write(system, Op.UPDATE, changes, note=note))
             elif (step := self._next_step(system)) is not None:
                 writes.append(Write(system, Op.ACTION, action=step.name))
                 self._keep_open(step)

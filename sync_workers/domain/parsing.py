@@ -42,6 +42,8 @@ from sync_workers.domain.shapes import (
 )
 from sync_workers.errors import SettingsError
 
+PLACE_WORDS = ("path", "as", "read_only", "note")
+
 
 def parse(data: Mapping[str, Any], source: str = "sheet", systems: Iterable[str] | None = None) -> Sheet:
     """Return the sheet. SettingsError names ``source``, the field and the key that are wrong.
@@ -163,7 +165,7 @@ class _Parser:
         if not isinstance(table, Mapping):
             self._refuse(where, system, f"must be a path or a table with a path, not {place!r}")
         shape = self._load(PlaceShape(), table, f"{where}: {system}")
-        options = {key: value for key, value in table.items() if key not in ("path", "as", "read_only")}
+        options = {key: value for key, value in table.items() if key not in PLACE_WORDS}
         for option in options:
             if option not in OPTIONS:
                 self._refuse(
@@ -175,7 +177,9 @@ class _Parser:
             converter = build_converter(as_name, options, self.units.get(system))
         except ValueError as error:
             self._refuse(where, system, str(error))
-        return Place(path=shape["path"], converter=converter, as_name=as_name, read_only=shape["read_only"])
+        if shape["note"] and shape["read_only"]:
+            self._refuse(where, f"{system}.note", "tells what we write there, and nothing is")
+        return Place(shape["path"], converter, as_name, read_only=shape["read_only"], noted=shape["note"])
 
     def _list(self, row: Mapping[str, Any], where: str) -> ListRule:
         where = f"{where} {row['name']!r}" if isinstance(row.get("name"), str) else where

@@ -103,3 +103,4 @@ class PlaceShape(Schema):
     path = fields.Str(required=True, validate=FILLED)
     as_ = fields.Str(data_key="as", load_default="")
     read_only = fields.Bool(load_default=False)
+    note = fields.Bool(load_default=False)

@@ -100,6 +100,7 @@ def _seen(place: Place | None) -> str:
     if isinstance(place.converter, Counted):
         notes.append(f"counted in {place.converter.unit}, {place.converter.holds} each")
     notes += ["only read"] if place.read_only else []
+    notes += ["told in a note, too"] if place.noted else []
     return f"``{place.path}``" + (f" ({', '.join(notes)})" if notes else "")
 
 

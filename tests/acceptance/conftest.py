@@ -55,7 +55,8 @@ def distributor(
 ) -> Iterator[Distributor]:  # fmt: skip
     """Return a HubSpot account and a real ERP that know nothing of each other yet, for all tests of a module.
 
-    A module's ``prepare(folder)`` changes the configuration before anything is opened.
+    A module's ``prepare(folder)`` changes the configuration before anything is opened, its ``ACCOUNT`` what the
+    account's edition can do.
     """
     name = secrets.token_hex(6)
     ledger_url = create_database(postgres.url, f"test_{name}")
@@ -63,7 +64,7 @@ def distributor(
     try:
         with open_distributor(
             tmp_path_factory.mktemp("distributor"), ledger_url, module_broker_url, tryton, database,
-            prepare=getattr(request.module, "prepare", None),
+            prepare=getattr(request.module, "prepare", None), account=getattr(request.module, "ACCOUNT", None),
         ) as opened:
             yield opened
     finally:

@@ -340,7 +340,7 @@ def write_configuration(folder: Path, crm_url: str, public_url: str, erp_url: st
 @contextmanager
 def open_distributor(
     folder: Path, database_url: str, broker_url: str, erp: TrytonServer, database: str,
-    prepare: Callable[[Path], None] | None = None,
+    prepare: Callable[[Path], None] | None = None, account: Mapping[str, Any] | None = None,
 ) -> Iterator[Distributor]:  # fmt: skip
     """Set everything up as ``doctor --fix`` would, hand it out, and stop it again."""
     migrate(database_url)
@@ -352,6 +352,7 @@ def open_distributor(
     if prepare is not None:
         prepare(folder / "config")
     known = simulator.account.settings
+    known.change(account or {})
     environ = {
         "SYNC_CONFIG": str(folder / "config"), "SYNC_HOME": str(folder / "home"),
         "SYNC_DATABASE_URL": database_url, "SYNC_BROKER_URL": broker_url, "CRM_TOKEN": known.token,

@@ -54,6 +54,12 @@ def text(parts: Iterable[Any]) -> str | None:
     return ", ".join(sorted(found, key=lambda part: (len(part), part))) or None
 
 
+def tracking_of(shipment: Row) -> str | None:
+    """Return the tracking numbers of a shipment and its parcels; None without the modules that have them."""
+    packages = (package.get("shipping_reference") for package in shipment.get("root_packages") or [])
+    return text({shipment.get("shipping_reference"), *packages})
+
+
 def of_model(reference: str | None, model: str) -> int | None:
     """Return the id in ``"sale.line,7"`` when it is of that model."""
     name, _, number = (reference or "").partition(",")

@@ -14,6 +14,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import Fields, FieldType
 from sync_workers.connectors.tryton.codec import get
+from sync_workers.connectors.tryton.documents import tracking_of
 from sync_workers.connectors.tryton.records import Place
 from sync_workers.connectors.tryton.session import Row
 
@@ -35,6 +36,9 @@ ASKED = (
     "shipments.state",
     "shipments.planned_date",
     "shipments.effective_date",
+    "shipments.carrier.party.name",
+    "shipments.shipping_reference",
+    "shipments.root_packages.shipping_reference",
     "invoices.number",
     "invoices.state",
     "invoices.invoice_date",
@@ -96,9 +100,10 @@ def of_line(line: Row) -> Fields:
 
 
 def shipments(row: Row) -> str | None:
-    """Return one line per shipment: its number, what became of it, and when."""
+    """Return one line per shipment: its number, what became of it, when, who brings it and its tracking number."""
     return _text(
-        f"{_number(one)}: {_shipment_state(one)}{_on(one['effective_date'] or one['planned_date'])}"
+        ", ".join([f"{_number(one)}: {_shipment_state(one)}{_on(one['effective_date'] or one['planned_date'])}",
+                   *filter(None, [get(one, "carrier", "party", "name"), tracking_of(one)])])
         for one in _by_id(row, "shipments")
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from sync_workers.connectors.contract import Fields, Native, Traits, Variant
 from sync_workers.connectors.tryton.codec import get
-from sync_workers.connectors.tryton.documents import BUSY_AFTER, Document, text
+from sync_workers.connectors.tryton.documents import BUSY_AFTER, Document, tracking_of
 from sync_workers.connectors.tryton.origins import Origin, Origins, order_of
 from sync_workers.connectors.tryton.records import Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
@@ -104,8 +104,7 @@ class Shipments(Document):
         if "carrier" in row:
             fields["carrier"] = get(row, "carrier", "party", "name")
         if "shipping_reference" in row:
-            packages = (package["shipping_reference"] for package in row["root_packages"])
-            fields["tracking"] = text({row["shipping_reference"], *packages})
+            fields["tracking"] = tracking_of(row)
         return fields
 
 

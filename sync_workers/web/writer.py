@@ -1,7 +1,6 @@
 """Group commit: the deliveries that wait at the same moment share one transaction.
 
-A bounded queue and two writer threads per process, so that one group is gathered and answered while the
-database is at work on the other. Knows neither HTTP nor SQL: ``commit`` stores a
+A bounded queue and one writer thread per process. Knows neither HTTP nor SQL: ``commit`` stores a
 list of arrivals in one transaction and ``committed`` is told of what became due, after the commit.
 """
 
@@ -22,7 +21,6 @@ from sync_workers.ledger.inbox import Arrival, Arrived
 log = logs.get(__name__)
 
 MOST_WAITING = 512  # deliveries; beyond it the sender is told to come again
-WRITERS = 2  # three make groups so small that each costs more than is gained
 MOST_IN_A_GROUP = 200  # arrivals in one transaction: one statement's parameters, and row locks held shortly
 ANSWER_WITHIN_S = 4.5  # HubSpot and Shopify hang up after 5 s, and an answer unheard is work done twice
 
@@ -78,7 +76,6 @@ class GroupWriter:
         commit: Commit,
         committed: Callable[[Sequence[Arrived]], None] = lambda arrived: None,
         *,
-        writers: int = WRITERS,
         most_waiting: int = MOST_WAITING,
         answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
@@ -89,8 +86,7 @@ class GroupWriter:
         self._waiting: deque[Delivery] = deque()
         self._ring = threading.Condition()
         self._stopped = False
-        self._writers = writers
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
 
     def store(self, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, Exception]]:
         """Store all of a delivery and return what the ledger cannot hold (NUL in a text, say), with why.
@@ -111,9 +107,10 @@ class GroupWriter:
             if self._stopped or len(self._waiting) >= self._most_waiting:
                 raise QueueFull("too many deliveries wait for the ledger")
             self._waiting.append(delivery)
-            if not self._threads:  # not before: a server may fork after the application was loaded
-                self._start()
-            elif len(self._waiting) == 1:  # else one was rung for the first, or all are at work and come back
+            if self._thread is None:  # not before: a server may fork after the application was loaded
+                self._thread = threading.Thread(target=self._write, name="group-writer", daemon=True)
+                self._thread.start()
+            elif len(self._waiting) == 1:  # else it was rung for the first, or is at work and comes back by itself
                 self._ring.notify()
         return delivery
 
@@ -121,15 +118,9 @@ class GroupWriter:
         """Store what waits, take nothing more, and return."""
         with self._ring:
             self._stopped = True
-            self._ring.notify_all()
-        until = time.monotonic() + self.answer_within_s
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-
-    def _start(self) -> None:
-        for number in range(self._writers):
-            self._threads.append(threading.Thread(target=self._write, name=f"group-writer-{number}", daemon=True))
-            self._threads[-1].start()
+            self._ring.notify()
+        if self._thread is not None:
+            self._thread.join(self.answer_within_s)
 
     def _write(self) -> None:
         while group := self._next_group():

@@ -78,34 +78,15 @@ def store_many(writer: GroupWriter, store: Store, numbers: Sequence[int]) -> lis
 
 def test_what_waits_at_the_same_moment_shares_one_commit() -> None:
     store = Store()
-    done = store_many(GroupWriter(store.commit, writers=1), store, range(33))
+    done = store_many(GroupWriter(store.commit), store, range(33))
     assert [each.error for each in done] == [None] * 33
     assert [len(group) for group in store.groups] == [1, 32]
-
-
-def test_while_one_group_is_stored_the_next_one_is_too_and_what_comes_then_waits_for_either() -> None:
-    store = Store()
-    store.go.clear()
-    writer = GroupWriter(store.commit, writers=2)
-    stored = []
-    for number in range(2):
-        stored.append(InThread(lambda number=number: writer.store([arrival(number)])))
-        assert store.entered.acquire(timeout=10)
-    stored += [InThread(lambda number=number: writer.store([arrival(number)])) for number in range(2, 8)]
-    pause = threading.Event()
-    while len(writer._waiting) < 6:
-        pause.wait(0.001)
-    store.go.set()
-    assert [each.join().error for each in stored] == [None] * 8
-    assert sorted(map(int, store.stored)) == list(range(8))
-    assert sorted(len(group) for group in store.groups)[:2] == [1, 1]
-    assert len(store.groups) in (3, 4)
 
 
 def test_one_poisoned_delivery_does_not_refuse_its_neighbours() -> None:
     store = Store()
     store.poison = {"5"}
-    done = store_many(GroupWriter(store.commit, writers=1), store, range(10))
+    done = store_many(GroupWriter(store.commit), store, range(10))
     assert sorted(map(int, store.stored)) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert [len(each.result) for each in done] == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]  # type: ignore[arg-type]
 
@@ -113,14 +94,14 @@ def test_one_poisoned_delivery_does_not_refuse_its_neighbours() -> None:
 def test_the_sound_events_of_a_delivery_are_stored_without_the_poisoned_one() -> None:
     store = Store()
     store.poison = {"2"}
-    refused = GroupWriter(store.commit, writers=1).store([arrival(1), arrival(2), arrival(3)])
+    refused = GroupWriter(store.commit).store([arrival(1), arrival(2), arrival(3)])
     assert [one.external_id for one, _ in refused] == ["2"]
     assert store.stored == ["1", "3"]
 
 
 def test_a_ledger_that_is_away_is_told_to_all_that_wait_at_once() -> None:
     store = Store()
-    writer = GroupWriter(store.commit, writers=1)
+    writer = GroupWriter(store.commit)
     store.error = TransientError("no answer")
     done = store_many(writer, store, range(8))
     assert all(isinstance(each.error, TransientError) for each in done)
@@ -129,7 +110,7 @@ def test_a_ledger_that_is_away_is_told_to_all_that_wait_at_once() -> None:
 
 def test_a_full_queue_refuses_at_once_and_keeps_what_it_has() -> None:
     store = Store()
-    writer = GroupWriter(store.commit, writers=1, most_waiting=2)
+    writer = GroupWriter(store.commit, most_waiting=2)
     store.go.clear()
     first = InThread(lambda: writer.store([arrival(0)]))
     assert store.entered.acquire(timeout=10)
@@ -161,7 +142,7 @@ def test_the_committed_are_told_after_the_commit_and_only_then() -> None:
         assert len(store.stored) >= len(told) + len(arrived)
         told.extend(item.record_id for item in arrived)
 
-    writer = GroupWriter(store.commit, committed, writers=1)
+    writer = GroupWriter(store.commit, committed)
     store_many(writer, store, range(5))
     writer.stop()
     assert sorted(told) == [0, 1, 2, 3, 4]
@@ -176,7 +157,7 @@ def test_a_defect_in_telling_leaves_the_writer_alive() -> None:
         if len(calls) == 1:
             raise RuntimeError("a defect")
 
-    writer = GroupWriter(store.commit, committed, writers=1)
+    writer = GroupWriter(store.commit, committed)
     with pytest.raises(TransientError):
         writer.store([arrival(1)])  # the fate is known to us, but 'again' is the safe thing to say
     assert writer.store([arrival(2)]) == []
@@ -184,7 +165,7 @@ def test_a_defect_in_telling_leaves_the_writer_alive() -> None:
 
 def test_a_stopped_writer_stores_what_waits_and_takes_no_more() -> None:
     store = Store()
-    writer = GroupWriter(store.commit, writers=1)
+    writer = GroupWriter(store.commit)
     assert writer.store([arrival(1)]) == []
     writer.stop()
     with pytest.raises(QueueFull):
@@ -193,7 +174,7 @@ def test_a_stopped_writer_stores_what_waits_and_takes_no_more() -> None:
 
 def test_all_of_a_group_that_listen_together_are_told_at_once_and_a_deaf_one_harms_nobody() -> None:
     store = Store()
-    writer = GroupWriter(store.commit, writers=1)
+    writer = GroupWriter(store.commit)
     told: list[list[Delivery]] = []
     done = threading.Event()
 

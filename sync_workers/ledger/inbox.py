@@ -219,5 +219,8 @@ def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], in
     if not rows:
         return {}
     *columns, payloads = zip(*rows, strict=True)
-    inserted = tx.rows(INSERT, [*map(as_array, columns), as_documents(payloads)])
-    return {(record_id, gen): event_id for record_id, gen, event_id in inserted}
+    parameters = [*map(as_array, columns), as_documents(payloads)]
+    if all(row[0] is not None for row in rows):  # nothing to ask: it travels with the COMMIT
+        tx.later(INSERT, parameters)
+        return {(record_id, gen): event_id for event_id, record_id, gen, *_ in rows}
+    return {(record_id, gen): event_id for record_id, gen, event_id in tx.rows(INSERT, parameters)}

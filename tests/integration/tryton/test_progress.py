@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from sync_workers.sandbox.tryton import accounts, warehouse
+from sync_workers.sandbox.tryton import accounts, catalogue, warehouse
 from tests.integration.tryton.bench import changed, drained, line
 
 pytestmark = pytest.mark.tryton
@@ -41,7 +41,7 @@ def test_an_order_of_ten_leaves_in_three_parcels(erp):
         (10, 0, None, "sent", False),
     ]  # fmt: skip
     shipments = shown.fields["shipments"].splitlines()
-    assert [one.partition(": ")[2] for one in shipments] == [f"shipped {today}"] * 3
+    assert [one.partition(": ")[2] for one in shipments] == [f"shipped {today}, {catalogue.CARRIERS[0]}"] * 3
     assert len(shown.fields["invoices"].splitlines()) == 3
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sync_workers.commands.demo.configuration import PRICES, price_property
 from sync_workers.sandbox.tryton.catalogue import PRICE_LISTS
+from sync_workers.sandbox.tryton.warehouse import find_part
 
 if TYPE_CHECKING:
     from sync_workers.commands.demo.crm import Crm, Json
@@ -35,13 +36,12 @@ def catalogue(crm: Crm) -> dict[str, Json]:
 
 def ask(clerk: Rpc, code: str, price_list: str, currency: str, quantity: int) -> Decimal:
     """Return what the ERP asks for a piece of a part."""
-    part = clerk.one("product.product", [["code", "=", code]])
     context = {
         "price_list": clerk.one("product.price_list", [["name", "=", price_list]]),
         "currency": clerk.one("currency.currency", [["code", "=", currency]]),
         "quantity": float(quantity), "uom": clerk.data_id("product", "uom_unit"),
     }  # fmt: skip
-    (row,) = clerk.read("product.product", [part], "sale_price_uom", **context)
+    (row,) = clerk.read("product.product", [find_part(clerk, code)], "sale_price_uom", **context)
     return Decimal(row["sale_price_uom"])
 
 

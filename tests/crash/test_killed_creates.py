@@ -1,7 +1,7 @@
 """A record that the CRM takes in several calls, killed after each: it ends complete, once, and nobody loses a part.
 
 The CRM is the simulated HubSpot account. A company's further addresses, and the lines and labelled addresses of
-a deal, are stored after the record itself.
+a deal, are stored after the record itself, and a note before the change that it tells.
 """
 
 from __future__ import annotations
@@ -186,4 +186,27 @@ def test_an_order_whose_create_was_killed_after(calls: int, trade: Trade) -> Non
     assert sorted(found) == [("L1", "BRG-6204"), ("L2", "00417")]
     assert len(trade.seen("line_items")) == 2
     assert trade.erp.fields("order", order)["lines"] == LINES
+    assert_it_rests(trade)
+
+
+@pytest.mark.parametrize("calls", [1, 2], ids=["the note", "the deal"])
+def test_an_update_that_is_told_in_a_note_whose_worker_was_killed_after(calls: int, trade: Trade) -> None:
+    customer = enter_customer(trade)
+    trade.work(trade.tell("erp", "customer", customer))
+    order = trade.erp.put("order", {"name": "Web order 1", "party": customer, "bill_to": "erp:2", "ship_to": "erp:3",
+                                    "lines": LINES})  # fmt: skip
+    trade.work(trade.tell("erp", "order", order))
+    assert trade.seen("notes") == []
+    trade.erp.edit("order", order, {"name": "Web order 2"})
+    record = trade.tell("erp", "order", order)
+    assert start_worker(trade, "wrote", record, system="crm", calls=calls, **NUMBERS).wait(60) == -signal.SIGKILL
+    assert len(trade.seen("notes")) == 1
+    assert trade.seen("deals")[0]["properties"]["dealname"] == f"Web order {calls}"
+
+    trade.take_over()
+    trade.finish()
+
+    [note], [deal] = trade.seen("notes"), trade.seen("deals")
+    assert "Name: Web order 2" in note["properties"]["hs_note_body"]
+    assert deal["properties"]["dealname"] == "Web order 2"
     assert_it_rests(trade)

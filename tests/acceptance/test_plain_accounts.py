@@ -1,4 +1,4 @@
-"""An account that can have no custom objects: parcels and invoices are text and notes on the deal."""
+"""An account that can have no custom objects: parcels, invoices and credit notes are text and notes on the deal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_workers.sandbox.tryton import accounts, catalogue, warehouse
+from sync_workers.sandbox.tryton import accounts, catalogue, sales, warehouse
 from tests.acceptance.cash import invoices, notes, settle
 from tests.acceptance.distributor import Distributor, line
 
@@ -35,7 +35,7 @@ def prepare(folder: Path) -> None:
         sheet.write_text(IN_THE_CRM.sub("", TABLES.sub("", sheet.read_text(encoding="utf-8"))), encoding="utf-8")
     order = folder / "mappings" / "order" / "v1.toml"
     text = order.read_text(encoding="utf-8")
-    for name in ("erp_shipments", "erp_invoices"):
+    for name in ("erp_shipments", "erp_invoices", "erp_credit_notes"):
         place = f'"properties.{name}"'
         assert f"\ncrm = {place}\n" in text
         text = text.replace(f"\ncrm = {place}\n", f"\ncrm = {{ path = {place}, note = true }}\n")
@@ -65,6 +65,32 @@ def test_a_rep_finds_each_parcel_and_invoice_on_the_deal(loaded: Distributor) ->
     for row in (*parcels, *billed):
         assert any(row in each for each in said), (row, said)
     assert len(invoices(loaded, deal)) == 2, "HubSpot has an object for invoices in every edition"
+    before = len(said)
+    settle(loaded)
+    assert len(notes(loaded, deal)) == before
+
+
+def test_a_rep_finds_each_credit_note_on_the_deal(loaded: Distributor) -> None:
+    deal = loaded.win(loaded.company(ONE_ADDRESS)["id"], [TEN])
+    settle(loaded)
+    sale = loaded.sale(deal)["id"]
+    warehouse.ship(loaded.clerk, sale, carrier=CARRIER)
+    (invoice,) = accounts.post_invoices(loaded.clerk, sale)
+    settle(loaded)
+    assert not loaded.deal(deal).get("erp_credit_notes")
+    given = accounts.credit_part(loaded.clerk, invoice, 3)
+    back = sales.return_goods(loaded.clerk, sale, {PART: 2})
+    (returned,) = accounts.post_invoices(loaded.clerk, back)
+    settle(loaded)
+    wanted = sorted(
+        f"{row['number']}: posted {row['invoice_date']}, {row['total_amount']:f} USD"
+        for row in loaded.clerk.read(
+            "account.invoice", [given, returned], "number", "invoice_date", "total_amount"
+        )
+    )
+    assert sorted(loaded.deal(deal)["erp_credit_notes"].splitlines()) == wanted
+    said = notes(loaded, deal)
+    assert all(any(row in each for each in said) for row in wanted), said
     before = len(said)
     settle(loaded)
     assert len(notes(loaded, deal)) == before

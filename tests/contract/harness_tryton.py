@@ -45,7 +45,7 @@ class Harness(Bench):
         "stock": ("code", "on_hand", "allocated", "available"),
         "order": (
             "reference", "party", "state", "open", "hold.reason", "hold.since", "tax_rounding", "shipments", "invoices",
-            "invoice_address.key", "shipment_address.key", "lines", "lines.note", "lines.product.code",
+            "credit_notes", "invoice_address.key", "shipment_address.key", "lines", "lines.note", "lines.product.code",
             "lines.tax_code", "lines.tax_off", "lines.tax_rate", "lines.tier_price", "lines.shipped",
             "lines.backordered", "lines.expected",
         ),

@@ -24,7 +24,9 @@ SHAPES: Mapping[ValueType, tuple[str, str]] = {
     ValueType.DAY: ("date", "date"),
     ValueType.INSTANT: ("datetime", "date"),
 }
-BLOCKS = frozenset({"contents", "erp_shipments", "erp_invoices", "customer_note", "street", "ship_to"})
+BLOCKS = frozenset(
+    {"contents", "erp_shipments", "erp_invoices", "erp_credit_notes", "customer_note", "street", "ship_to"}
+)
 """Texts that people write over several lines, or that we do."""
 
 YES_NO: Sequence[Json] = (

@@ -78,7 +78,7 @@ class Examination:
                 if path.startswith(PROPERTIES)
             }
             advice = f"take [object] and the places in {self._wire.system} out of the sheet of {kind}: the deal"
-            advice += " then carries erp_shipments and erp_invoices, and with note = true there a note of each one"
+            advice += " then carries erp_shipments and erp_credit_notes, and with note = true there a note of each one"
             yield from self._objects.examine(name, wanted, advice)
         try:
             home = self._homes.of(kind)

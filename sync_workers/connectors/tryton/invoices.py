@@ -88,7 +88,7 @@ class Invoices(Document):
         self._post_shipped = post_shipped
 
     def rows(self, domain: Sequence[Any], within: Deadline, limit: int | None = None) -> list[Row]:
-        found = super().rows([*domain, *self._may_belong()], within, limit)
+        found = super().rows([*domain, *may_belong(below_zero=self.below_zero)], within, limit)
         return [row for row in found if self._belongs(row)]
 
     def ids_after(self, after: int, limit: int, within: Deadline) -> list[int]:
@@ -134,17 +134,12 @@ class Invoices(Document):
     def _totals(self, domain: list[Any], within: Deadline, limit: int | None = PAGE) -> list[Row]:
         return self.session.search_read(
             MODEL,
-            [*domain, *self._may_belong()],
+            [*domain, *may_belong(below_zero=self.below_zero)],
             ["total_amount"],
             within=within,
             order=[("id", "ASC")],
             limit=limit,
         )
-
-    def _may_belong(self) -> list[Any]:
-        sign = "<" if self.below_zero else ">="
-        booked = [["total_amount_cache", sign, _ZERO]]
-        return [["type", "=", "out"], ["OR", booked, [["total_amount_cache", "=", None]]]]
 
     def _belongs(self, row: Row) -> bool:
         return bool(row["total_amount"] < 0) is self.below_zero
@@ -156,3 +151,9 @@ class CreditNotes(Invoices):
     name = "credit_note"
     traits = Traits(variant=Variant.T2, busy_after=BUSY_AFTER)
     below_zero = True
+
+
+def may_belong(*, below_zero: bool) -> tuple[Any, ...]:
+    """Return what selects the kind, and the drafts of both."""
+    booked = [["total_amount_cache", "<" if below_zero else ">=", _ZERO]]
+    return ["type", "=", "out"], ["OR", booked, [["total_amount_cache", "=", None]]]

@@ -1,4 +1,4 @@
-"""What has left of an order and what is still to leave; its shipments and invoices in a line each.
+"""What has left of an order and what is still to leave; its shipments, invoices and credit notes in a line each.
 
 A line's moves say it: done is shipped, neither done nor cancelled is back-ordered. ``quantity_to_ship`` of the
 line does not: it is what no shipment has been planned for, normally nothing. Source: trytond modules ``sale``
@@ -21,6 +21,8 @@ from sync_workers.connectors.tryton.session import Row
 BEFORE = ("draft", "quotation", "confirmed")
 LEFT = ("done", "cancelled")
 CANCELLED = "cancelled"
+INVOICE = ("number", "state", "invoice_date", "total_amount")
+"""What is told of an invoice or credit note."""
 
 ASKED = (
     "lines.type",
@@ -39,10 +41,8 @@ ASKED = (
     "shipments.carrier.party.name",
     "shipments.shipping_reference",
     "shipments.root_packages.shipping_reference",
-    "invoices.number",
-    "invoices.state",
-    "invoices.invoice_date",
-    "invoices.total_amount",
+    "invoices.lines",
+    *(f"invoices.{name}" for name in INVOICE),
 )
 DERIVED = {
     "open": FieldType("boolean", read_only=True),
@@ -53,6 +53,7 @@ DERIVED = {
 PLACES = {
     "shipments": Place("sale.sale", "shipments"),
     "invoices": Place("sale.sale", "invoices"),
+    "credit_notes": Place("sale.sale", "invoices"),
 }
 
 
@@ -104,16 +105,26 @@ def shipments(row: Row) -> str | None:
     return _text(
         ", ".join([f"{_number(one)}: {_shipment_state(one)}{_on(one['effective_date'] or one['planned_date'])}",
                    *filter(None, [get(one, "carrier", "party", "name"), tracking_of(one)])])
-        for one in _by_id(row, "shipments")
+        for one in _by_id(row.get("shipments") or [])
     )
 
 
 def invoices(row: Row) -> str | None:
     """Return one line per invoice: its number, state, day and total."""
+    return _billed(row, [one for one in row.get("invoices") or [] if one["total_amount"] >= 0])
+
+
+def credit_notes(row: Row) -> str | None:
+    """Return one line per credit note: those among its invoices, and what ``credits`` found elsewhere."""
+    own = [one for one in row.get("invoices") or [] if one["total_amount"] < 0]
+    return _billed(row, [*own, *row.get("credits", [])])
+
+
+def _billed(row: Row, documents: Iterable[Row]) -> str | None:
     currency = get(row, "currency", "code")
     return _text(
         f"{_number(one)}: {one['state']}{_on(one['invoice_date'])}, {one['total_amount']:f} {currency}"
-        for one in _by_id(row, "invoices")
+        for one in _by_id(documents)
     )
 
 
@@ -138,8 +149,9 @@ def _shipment_state(shipment: Row) -> str:
     return CANCELLED if shipment["state"] == CANCELLED else "planned"
 
 
-def _by_id(row: Row, path: str) -> list[Row]:
-    return sorted(row.get(path) or [], key=lambda one: int(one["id"]))
+def _by_id(rows: Iterable[Row]) -> list[Row]:
+    """A document that is reached by several of its lines is one."""
+    return sorted({int(one["id"]): one for one in rows}.values(), key=lambda one: int(one["id"]))
 
 
 def _number(row: Row) -> str:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sync_workers.connectors.contract import Fields, ListChange, Native, NativeWrite, Traits, Variant
-from sync_workers.connectors.tryton import destinations, holds, progress, tiers
+from sync_workers.connectors.tryton import credits, destinations, holds, progress, tiers
 from sync_workers.connectors.tryton.codec import flatten, get
 from sync_workers.connectors.tryton.errors import stale
 from sync_workers.connectors.tryton.forms import Form
@@ -82,6 +82,7 @@ class Sales(Kind):
         Table("sale.line", "sale"),
         Table("stock.move", "sale"),
         Table("account.invoice", "sales"),
+        *credits.TABLES,
     )
     children = {"lines": "sale.line"}
     places = {
@@ -111,11 +112,12 @@ class Sales(Kind):
         self._form = Form(session, lookups, warehouse)
 
     def natives(self, rows: Sequence[Row], within: Deadline) -> list[Native]:
-        """Shape rows; what needs further calls (holds, tier prices) is asked once for all of them."""
+        """Shape rows; what needs further calls (holds, tier prices, credits) is asked once for all of them."""
         if rows:
             rounding = self.lookups.tax_rounding(within)
             self.holds.fill(rows, within)
             tiers.fill(self.session, rows, within)
+            credits.fill(self.session, rows, within)
             for row in rows:
                 row["tax_rounding"] = rounding
         return [self.native(row) for row in rows]
@@ -136,6 +138,7 @@ class Sales(Kind):
             "tax_rounding": row.get("tax_rounding"),
             "shipments": progress.shipments(row),
             "invoices": progress.invoices(row),
+            "credit_notes": progress.credit_notes(row),
             "lines": shaped(row.get("lines") or []),
         }
         return Native(

@@ -32,8 +32,8 @@ PATHS = {
         "reference", "number", "party", "invoice_address.key", "shipment_address.key", "description", "comment",
         "currency.code", "shipping_date", "state", "open", "shipment_state", "invoice_state", "hold.reason",
         "hold.balance", "hold.limit", "hold.since", "untaxed_amount", "tax_amount", "total_amount", "tax_rounding",
-        "shipments", "invoices", "lines", "lines.note", "lines.product.code", "lines.unit.symbol", "lines.quantity",
-        "lines.unit_price", "lines.description", "lines.amount", "lines.tax_code", "lines.tax_rate",
+        "shipments", "invoices", "credit_notes", "lines", "lines.note", "lines.product.code", "lines.unit.symbol",
+        "lines.quantity", "lines.unit_price", "lines.description", "lines.amount", "lines.tax_code", "lines.tax_rate",
         "lines.tier_price", "lines.shipped", "lines.backordered", "lines.expected",
     ],
 }  # fmt: skip

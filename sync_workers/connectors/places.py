@@ -1,8 +1,8 @@
 """Places: how many calls may be in flight at one system, counted for the whole fleet in Redis.
 
 A place that comes free is handed to a thread of this process that waits for one, in the same step that gives
-it up: a system that allows few calls at a time is then kept busy. While another process waits, too, a free
-place is left to whoever looks first. What the dead held runs out with its lease.
+it up: a system that allows few calls at a time is then kept busy. While another process waits, too, every
+third one is left to whoever looks first. What the dead held runs out with its lease.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 PREFIX = "sync:limit"
 LEASE_MARGIN_S = 5.0
 LOOK_AGAIN_S = (0.004, 0.03)  # other processes' places come free unheard, so we look
+SHARED = 3  # of so many places one is not handed on while others wait: an empty one is idle until somebody looks
 WAITS_MS = 60  # so long a process that looked in vain counts as waiting: twice the time to its next look
 AWAY_S = 1.0  # how long Redis is left alone after it failed
 ANSWER_WITHIN_S = 10.0  # above the time-out of Redis: whoever hands over always says how that went
@@ -47,17 +48,20 @@ redis.call('PEXPIRE', KEYS[2], 60000)
 local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return math.max(1, tonumber(oldest[2]) - now)
 """
-# Gives a place up. To the heir that is named, unless its lease had run out or another process waits: then 0.
+# Gives a place up. To the heir that is named, unless its lease had run out, or another process waits and this
+# one is to be shared: then 0.
 _HAND_OVER = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local held = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 if ARGV[2] == '' or not held or tonumber(held) <= now then return 0 end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local waiting = redis.call('ZCARD', KEYS[2])
-if redis.call('ZSCORE', KEYS[2], ARGV[4]) then waiting = waiting - 1 end
-if waiting > 0 then return 0 end
+if ARGV[5] == '1' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+  local waiting = redis.call('ZCARD', KEYS[2])
+  if redis.call('ZSCORE', KEYS[2], ARGV[4]) then waiting = waiting - 1 end
+  if waiting > 0 then return 0 end
+end
 redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[2])
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) + 60000)
 return 1
@@ -111,6 +115,7 @@ class _Local:
     """One process's own count of one thing, and its threads that wait, the longest first."""
 
     in_flight: int = 0
+    given_up: int = 0
     waiting: deque[_Waiter] = field(default_factory=deque)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -173,9 +178,11 @@ class Places:
     def _leave(self, mine: _Local, key: str, name: str) -> None:
         with mine.guard:
             heir = mine.waiting.popleft() if mine.waiting else None
+            mine.given_up += 1
+            is_shared = mine.given_up % SHARED == 0
         took = False
         try:
-            args: list[str | int] = [name, heir.name if heir else "", heir.lease_ms if heir else 0, self._owner]
+            args: list[str | int] = [name, *((heir.name, heir.lease_ms) if heir else ("", 0)), self._owner, int(is_shared)]
             took = self._hand_over(keys=self._keys(key), args=args) == 1
         except RedisError:  # the leases in the set run out by themselves
             self._reach.failed()

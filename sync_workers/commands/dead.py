@@ -9,8 +9,8 @@ import click
 
 from sync_workers.commands import output
 from sync_workers.ledger import letters
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.letters import Filter, Letter
+from sync_workers.ledger.statements import Tx
 
 STATES = ("open", "requeued", "healed", "discarded", "handled")
 LIMIT = 10_000

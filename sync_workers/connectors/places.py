@@ -182,7 +182,8 @@ class Places:
             is_shared = mine.given_up % SHARED == 0
         took = False
         try:
-            args: list[str | int] = [name, *((heir.name, heir.lease_ms) if heir else ("", 0)), self._owner, int(is_shared)]
+            named = (heir.name, heir.lease_ms) if heir else ("", 0)
+            args: list[str | int] = [name, *named, self._owner, int(is_shared)]
             took = self._hand_over(keys=self._keys(key), args=args) == 1
         except RedisError:  # the leases in the set run out by themselves
             self._reach.failed()

@@ -17,7 +17,6 @@ from sync_workers.engine.runs import Again, Drained, Run
 from sync_workers.errors import Hold
 from sync_workers.ledger import circuits, inbox, records
 from sync_workers.ledger.attempts import LostLease, Opened, Opening, Replan, Taken, open_attempts
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.links import Place
 from sync_workers.ledger.settle import (
     Closing,
@@ -29,6 +28,7 @@ from sync_workers.ledger.settle import (
     late_answer,
     settle,
 )
+from sync_workers.ledger.statements import Tx
 
 log = structlog.get_logger(__name__)
 

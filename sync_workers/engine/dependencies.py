@@ -13,7 +13,7 @@ from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Drained, Run
 from sync_workers.errors import Hold, Unlinked
 from sync_workers.ledger import inbox, records
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 MAX_DEPTH = 3
 

@@ -10,8 +10,8 @@ from sync_workers.engine import endings
 from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Again, Drained, Run
 from sync_workers.ledger import inbox
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.settle import settle
+from sync_workers.ledger.statements import Tx
 
 
 def sheet_of(kind: str) -> Sheet:

@@ -10,8 +10,8 @@ from sync_workers.engine.facts import AnotherOrigin
 from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Run
 from sync_workers.ledger import inbox, records
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.merging import absorb
+from sync_workers.ledger.statements import Tx
 
 log = structlog.get_logger(__name__)
 

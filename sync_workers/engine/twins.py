@@ -21,9 +21,9 @@ from sync_workers.engine.planning import Batch
 from sync_workers.engine.runs import Call, Run
 from sync_workers.errors import Hold
 from sync_workers.ledger import records
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.merging import Merge, merge_rows
 from sync_workers.ledger.settle import Closing, Flush, flush
+from sync_workers.ledger.statements import Tx
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,7 @@ from sync_workers.errors import TransientError
 from sync_workers.fleet.app import app
 from sync_workers.ledger import circuits, cursors, heartbeats, records
 from sync_workers.ledger.alerts import close_incident, raise_alert
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 from sync_workers.runtime import Runtime, current_runtime
 
 log = logs.get(__name__)

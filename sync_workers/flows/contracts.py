@@ -11,7 +11,7 @@ import structlog
 from sync_workers.connectors.contract import FieldType
 from sync_workers.errors import SyncError
 from sync_workers.ledger import contracts, inbox
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 from sync_workers.runtime import Runtime, paths_of
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from sync_workers.engine.runs import Again
 from sync_workers.errors import SystemDown
 from sync_workers.flows import stock
 from sync_workers.ledger import circuits, cursors, inbox, records
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)

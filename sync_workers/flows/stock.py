@@ -11,8 +11,8 @@ from typing import Any
 
 from sync_workers.connectors.contract import Native
 from sync_workers.engine.runs import Again
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.readings import Reading
+from sync_workers.ledger.statements import Tx
 from sync_workers.ledger.stock import all_is_well, stage
 from sync_workers.runtime import Runtime
 

@@ -8,7 +8,7 @@ import structlog
 
 from sync_workers.errors import SyncError
 from sync_workers.ledger.alerts import close_incident, raise_alert
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 from sync_workers.runtime import Runtime, paths_of
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from sync_workers.domain.taken import after_write
 from sync_workers.domain.values import decode
 from sync_workers.errors import SyncError
 from sync_workers.ledger import modes
-from sync_workers.ledger.connection import Row, Tx
+from sync_workers.ledger.statements import Row, Tx
 
 CHUNK = 500
 

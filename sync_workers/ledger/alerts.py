@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sync_workers.ledger.connection import Ledger, Tx, storable
+from sync_workers.ledger.connection import Ledger
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable
 
 SUBJECT_CHARS = 200
 BODY_CHARS = 4000

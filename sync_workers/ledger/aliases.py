@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sync_workers.ledger.births import Standing
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.links import Place
 from sync_workers.ledger.merging import Merge, merge_rows
 from sync_workers.ledger.refs import add_alias, repoint
+from sync_workers.ledger.statements import Tx
 
 # Both have a counterpart elsewhere: its own run sees that it is a twin, and writes nothing before they are one.
 MERGED = "merge"

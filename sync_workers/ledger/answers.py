@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sync_workers.ledger.connection import Prepared, Tx, as_json, storable, storable_json
 from sync_workers.ledger.settlements import Closing, OverruleRow
+from sync_workers.ledger.statements import Prepared, Tx
+from sync_workers.ledger.texts import as_json, storable, storable_json
 
 NOTE_CHARS = 1000
 

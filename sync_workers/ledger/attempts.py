@@ -12,8 +12,9 @@ from typing import Any
 
 from sync_workers.domain.values import JsonText
 from sync_workers.ledger.claims import Claim
-from sync_workers.ledger.connection import Prepared, Row, Tx, as_json, storable, storable_json
 from sync_workers.ledger.identities import Taken, reserve
+from sync_workers.ledger.statements import Prepared, Row, Tx
+from sync_workers.ledger.texts import as_json, storable, storable_json
 
 __all__ = [
     "LostLease",

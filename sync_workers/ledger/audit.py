@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sync_workers.ledger.connection import Tx, storable, storable_json
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable, storable_json
 
 
 @dataclass(frozen=True)

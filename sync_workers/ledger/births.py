@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync_workers.ledger.columns import as_array
-from sync_workers.ledger.connection import Collision, Prepared, Tx
+from sync_workers.ledger.connection import Collision
 from sync_workers.ledger.links import Place
+from sync_workers.ledger.statements import Prepared, Tx
 
 ROUNDS = 4
 

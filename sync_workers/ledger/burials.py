@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from sync_workers.ledger.alerts import raise_alert
-from sync_workers.ledger.connection import Tx, storable
 from sync_workers.ledger.endings import Before
 from sync_workers.ledger.incidents import close_quiet, incident_of
 from sync_workers.ledger.settlements import Settlement
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable
 
 TEXT_CHARS = 4000
 TRACEBACK_CHARS = 20_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 # One ref of each held record that shows the amount: they all show the same.
 HELD = """

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sync_workers.ledger.alerts import close_incident, raise_alert
-from sync_workers.ledger.connection import Tx, storable
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable
 
 PROBE_S = 60.0  # longer than one call: a probe that never came back gives its turn to another
 FLAPS_WITHIN_S = 600.0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sync_workers.ledger.connection import Prepared, Tx
+from sync_workers.ledger.statements import Prepared, Tx
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sync_workers.ledger.connection import as_json
+from sync_workers.ledger.texts import as_json
 
 SEPARATOR = "\x1e"  # JSON never holds it: a control character is escaped there
 

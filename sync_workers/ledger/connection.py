@@ -1,38 +1,29 @@
-"""Connections and transactions of the ledger: psycopg2 cursors out of a SQLAlchemy pool.
-
-Statements are prebuilt strings, since building them per call costs more than the work itself.
-What the statements mean belongs to the other modules of this folder.
-"""
+"""The ledger's connections: psycopg2 cursors out of a SQLAlchemy pool, and what their failures mean."""
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg2
-from psycopg2.extras import execute_values
 from sqlalchemy import URL, Engine, create_engine, event, exc, make_url
 
-from sync_workers.domain.values import JsonText
 from sync_workers.errors import PermanentError, TransientError
+from sync_workers.ledger.statements import Tx
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
 
 DEADLOCK_TRIES = 5
 CONNECT_S = 5
 PING_AFTER_S = 0.5  # a round trip for each transaction would cost a tenth of the whole work
 IDLE_IN_TRANSACTION_S = 60  # a frozen worker must not keep row locks for ever
 _GONE = (psycopg2.OperationalError, psycopg2.InterfaceError, exc.OperationalError, exc.TimeoutError)
-REPLAN_AFTER = 64  # executions; see Prepared
 # Compiling a plan costs more than any of ours takes. What is prepared looks up by key, whatever its parameters are.
 _SESSION = (f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S * 1000}"
             " -c jit=off -c plan_cache_mode=force_generic_plan")
+_BY_KEY = "enable_seqscan=off"  # a young table seems cheap to read whole, and the plan outlives its youth
 
 
 class LedgerDown(TransientError):
@@ -53,134 +44,6 @@ class Unstorable(PermanentError):
 def driver_url(url: str) -> URL:
     """Return ``url`` for the one driver we use; ``postgres://`` and ``postgresql://`` mean the same."""
     return make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg2")
-
-
-_BY_KEY = "enable_seqscan=off"  # a young table seems cheap to read whole, and the plan outlives its youth
-_PARAMETER = re.compile(r"%(?:s|\((\w+)\)s|%)")  # psycopg2's two ways, and its escape
-_numbers = itertools.count(1)
-
-
-class Prepared(str):
-    """SQL that a connection prepares: planning one of the hot statements takes longer than running it.
-
-    Made at import, of constants. Parameters whose type PostgreSQL cannot infer need a cast. A plan made while a
-    table was empty reads the whole of it, so it is made anew after 1, 2, 4 ... and then each 64 executions.
-    """
-
-    name: str
-    preparation: str
-    call: str
-
-    def __new__(cls, sql: str) -> Prepared:
-        made = super().__new__(cls, sql)
-        order: list[str] = []
-
-        def place(found: re.Match[str]) -> str:
-            if found.group() == "%%":
-                return "%"
-            if found.group(1) is None or found.group() not in order:
-                order.append(found.group())
-                return f"${len(order)}"
-            return f"${order.index(found.group()) + 1}"
-
-        body = _PARAMETER.sub(place, sql)
-        made.name = f"sync_{next(_numbers)}"
-        made.preparation = f"PREPARE {made.name} AS {body}"
-        made.call = f"EXECUTE {made.name}" + (f" ({', '.join(order)})" if order else "")
-        return made
-
-
-class Tx:
-    """One open transaction. ``execute`` takes prebuilt SQL with psycopg2 parameters.
-
-    What nobody waits for (the BEGIN, statements given to ``later``) travels in one message with the next
-    statement, or with the COMMIT: a round trip costs as much as a small statement. ``singly``: there is no
-    transaction, each statement is one by itself. ``executed`` counts by name what this connection has prepared.
-    """
-
-    def __init__(self, cursor: Any, executed: dict[str, int], *, singly: bool = False) -> None:
-        self._cursor = cursor
-        self._executed = executed
-        self._waiting: list[bytes] = [] if singly else [b"BEGIN"]
-        self._singly = singly
-        self.is_open = False
-
-    @property
-    def cursor(self) -> Any:
-        """The psycopg2 cursor, inside the transaction: for what it alone can do (COPY)."""
-        self._send(b"")
-        return self._cursor
-
-    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> Tx:
-        text = self._text(sql)
-        if self._waiting:
-            self._send(self._cursor.mogrify(text, parameters))
-        else:
-            self._cursor.execute(text, parameters)
-        return self
-
-    def later(self, sql: Prepared, parameters: Sequence[Any] | dict[str, Any]) -> None:
-        """Run a statement whose rows nobody asks for: in its place, but not before the next message goes out."""
-        self._waiting.append(self._cursor.mogrify(self._text(sql), parameters))
-
-    def commit(self) -> None:
-        """Send what waits, and the COMMIT with it. A transaction that had nothing to do never began."""
-        if self._singly or not (self.is_open or self._waiting[1:]):
-            return
-        self._send(b"COMMIT")
-        self.is_open, self._waiting = False, [b"BEGIN"]
-        if self._cursor.statusmessage != "COMMIT":  # PostgreSQL says ROLLBACK when a statement had failed unheard
-            raise psycopg2.InternalError(f"the transaction ended with {self._cursor.statusmessage}")
-
-    def roll_back(self) -> None:
-        """Undo what was done so far; a statement that follows begins anew."""
-        if self.is_open:
-            self._cursor.execute("ROLLBACK")
-        self.is_open, self._waiting = False, [] if self._singly else [b"BEGIN"]
-
-    def values(
-        self, sql: str, rows: Iterable[Sequence[Any]], *, template: str | None = None, fetch: bool = False
-    ) -> list[Row]:
-        """Run ``sql`` with ``VALUES %s`` filled by all rows, in one statement. No rows: nothing is run."""
-        found = list(rows)
-        if not found:
-            return []
-        answer = execute_values(self.cursor, sql, found, template=template, page_size=len(found), fetch=fetch)
-        return list(answer) if fetch else []
-
-    def fetchall(self) -> list[Row]:
-        return list(self._cursor.fetchall())
-
-    def fetchone(self) -> Row | None:
-        row: Row | None = self._cursor.fetchone()
-        return row
-
-    def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[Row]:
-        return self.execute(sql, parameters).fetchall()
-
-    @property
-    def rowcount(self) -> int:
-        return int(self._cursor.rowcount)
-
-    def _send(self, text: bytes) -> None:
-        message = b"; ".join([*self._waiting, text] if text else self._waiting)
-        self._waiting = []
-        self.is_open = not self._singly
-        if message:
-            self._cursor.execute(message)
-
-    def _text(self, sql: str) -> str:
-        """Return what to send for a statement, prepared on this connection if it is one of those."""
-        if not isinstance(sql, Prepared):
-            return sql
-        count = self._executed.get(sql.name, 0)
-        if count % REPLAN_AFTER == 0 or (count < REPLAN_AFTER and count & (count - 1) == 0):
-            if count:
-                self._cursor.execute(f"DEALLOCATE {sql.name}")
-                del self._executed[sql.name]  # at once: no rollback undoes either statement
-            self._cursor.execute(sql.preparation)
-        self._executed[sql.name] = count + 1
-        return sql.call
 
 
 class Ledger:
@@ -307,50 +170,3 @@ def _sorted_errors() -> Iterator[None]:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_write_strictly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-def as_json(value: Any) -> str | None:
-    """Return JSON text for a ``jsonb`` parameter, None for SQL NULL."""
-    if value is None:
-        return None
-    return str(value) if type(value) is JsonText else _write_json(value)
-
-
-def storable(text: str | None, *, most: int | None = None) -> str | None:
-    """Return text that is surely stored: for what we say ourselves (errors, notes), never for facts."""
-    if text is None:
-        return None
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    return clean if most is None or len(clean) <= most else clean[: most - 1] + "…"
-
-
-def storable_json(value: Any) -> str | None:
-    """Return JSON text that is surely stored: for requests and answers that are kept only to be read."""
-    if value is None:
-        return None
-    try:
-        text = str(value) if type(value) is JsonText else _write_strictly(value)
-        text.encode()
-    except ValueError:  # not a number, or a lone surrogate
-        return as_json(_cleaned(_data(value)))
-    return as_json(_cleaned(_data(value))) if "\\u0000" in text else text
-
-
-def _data(value: Any) -> Any:
-    return json.loads(value) if type(value) is JsonText else value
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return str(value)
-    if isinstance(value, dict):
-        return {storable(str(key)): _cleaned(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(entry) for entry in value]
-    return value

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_workers.ledger.alerts import close_incident, raise_alert
-from sync_workers.ledger.connection import Tx, as_json
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import as_json
 
 
 def pinned(tx: Tx, system: str, kind: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sync_workers.ledger import circuits
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 OUTCOMES = ("applied", "unchanged", "superseded", "dead", "handled", "discarded")
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sync_workers.ledger.connection import Tx, as_json
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import as_json
 
 MOVE = "UPDATE cursors SET position = %s::jsonb, moved_at = clock_timestamp()" \
        " WHERE system = %s AND kind = %s AND position = %s::jsonb"

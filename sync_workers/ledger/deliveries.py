@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sync_workers.ledger.columns import as_array
-from sync_workers.ledger.connection import Prepared, Tx
+from sync_workers.ledger.statements import Prepared, Tx
 
 NOTE = Prepared("""
 INSERT INTO deliveries AS known (system, key, seen, event_id)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sync_workers.ledger.connection import storable
 from sync_workers.ledger.settlements import Settlement
+from sync_workers.ledger.texts import storable
 
 PARK_S = 60.0  # protocol D2: nobody wakes us if the link is made by hand
 NOTE_CHARS = 1000

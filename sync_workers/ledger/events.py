@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 PENDING = "pending"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 FORGOTTEN_S = 86400.0
 

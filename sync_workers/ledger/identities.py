@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_workers.ledger.connection import Prepared, Tx
+from sync_workers.ledger.statements import Prepared, Tx
 
 Wish = tuple[str, int, tuple[tuple[str, str], ...]]
 

@@ -15,8 +15,9 @@ from sync_workers.ledger import aliases, deliveries
 from sync_workers.ledger.alerts import raise_alert
 from sync_workers.ledger.births import Standing, find_or_create, lock_standing
 from sync_workers.ledger.columns import as_array, as_document, as_documents
-from sync_workers.ledger.connection import Prepared, Tx, storable
 from sync_workers.ledger.links import Place
+from sync_workers.ledger.statements import Prepared, Tx
+from sync_workers.ledger.texts import storable
 
 SOURCES = ("webhook", "poll", "replay", "reconcile", "person", "dependency", "late answer", "wake")
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from sync_workers.ledger.alerts import close_incident
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 from sync_workers.ledger.works import ErrorInfo
 
 # What differs from record to record in one and the same failure: quoted values, numbers and ids.

@@ -12,8 +12,9 @@ from typing import Any
 
 from sync_workers.errors import PermanentError
 from sync_workers.ledger import audit, inbox
-from sync_workers.ledger.connection import Tx, storable
 from sync_workers.ledger.incidents import close_quiet
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable
 
 STANDING = ("open", "requeued")
 

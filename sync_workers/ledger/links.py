@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sync_workers.ledger.connection import Prepared, Tx
+from sync_workers.ledger.statements import Prepared, Tx
 
 Place = tuple[str, str, str]
 

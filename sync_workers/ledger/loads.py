@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 # What was asked for long ago and still waits is no load but trouble, and says so by itself.
 LOADING = """

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from enum import Enum
 
 from sync_workers.errors import Hold
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.incidents import close_quiet
+from sync_workers.ledger.statements import Tx
 
 
 class Merge(Enum):

@@ -13,7 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from sync_workers.ledger import audit, contracts, inbox
-from sync_workers.ledger.connection import Ledger, Tx, as_json, storable
+from sync_workers.ledger.connection import Ledger
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import as_json, storable
 
 MODES = ("off", "shadow", "canary", "live")
 MODE_OFF = "mode_off"  # the hold code of records that met a switched-off flow

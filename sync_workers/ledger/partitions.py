@@ -10,7 +10,7 @@ from importlib import resources
 
 import structlog
 
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,8 @@ from typing import Any
 from sync_workers.domain.mapping import Sheet
 from sync_workers.ledger import agreement, sweeps
 from sync_workers.ledger.checks import BROKEN, CHECKS
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
+from sync_workers.ledger.statements import Tx
 
 STUCK_S = 300.0
 UNTOLD_S = 60.0

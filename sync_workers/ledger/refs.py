@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Any
 
 from sync_workers.domain.values import JsonText
-from sync_workers.ledger.connection import Prepared, Tx, as_json
 from sync_workers.ledger.merging import Merge, merge_rows
+from sync_workers.ledger.statements import Prepared, Tx
+from sync_workers.ledger.texts import as_json
 
 
 @dataclass(frozen=True)

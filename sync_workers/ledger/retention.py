@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.partitions import PARTITIONED, ensure_partitions
+from sync_workers.ledger.statements import Tx
 
 CHUNK = 5000
 SENDERS_GO_ON_DAYS = 14  # no platform that we know repeats a delivery after more than this

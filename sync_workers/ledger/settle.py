@@ -11,13 +11,14 @@ from typing import Any
 
 from sync_workers.ledger import answers, burials, refs
 from sync_workers.ledger.alerts import raise_alert
-from sync_workers.ledger.connection import Prepared, Tx, storable, storable_json
 from sync_workers.ledger.endings import After, Before, after
 from sync_workers.ledger.inbox import touch
 from sync_workers.ledger.incidents import close_quiet_holds, hold_incident
 from sync_workers.ledger.links import Place, records_of
 from sync_workers.ledger.refs import Finding, RefState, Trouble
 from sync_workers.ledger.settlements import Closing, Flush, HoldInfo, OverruleRow, Settlement
+from sync_workers.ledger.statements import Prepared, Tx
+from sync_workers.ledger.texts import storable, storable_json
 from sync_workers.ledger.works import ErrorInfo
 
 __all__ = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sync_workers.ledger.connection import Tx, storable
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable
 
 TAKE = """
 INSERT INTO slots AS s (job, slot, owner, lease_until)

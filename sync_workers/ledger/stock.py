@@ -15,8 +15,8 @@ from itertools import islice
 
 from sync_workers.ledger import inbox
 from sync_workers.ledger.alerts import close_incident, raise_alert
-from sync_workers.ledger.connection import Prepared, Tx
 from sync_workers.ledger.readings import Reading, Refusal, are_plain, fault_of, is_same, shown
+from sync_workers.ledger.statements import Prepared, Tx
 
 __all__ = ["Reading", "Refusal", "Staged", "stage"]
 

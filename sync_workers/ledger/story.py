@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync_workers.ledger import events
-from sync_workers.ledger.connection import Tx
 from sync_workers.ledger.events import Event
+from sync_workers.ledger.statements import Tx
 
 MOST_EVENTS = 500
 

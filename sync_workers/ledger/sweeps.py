@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sync_workers.ledger.connection import Tx, storable_json
+from sync_workers.ledger.statements import Tx
+from sync_workers.ledger.texts import storable_json
 
 
 class Finding(Protocol):

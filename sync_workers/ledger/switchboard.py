@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sync_workers.ledger.circuits import Circuit
-from sync_workers.ledger.connection import Prepared, Tx
 from sync_workers.ledger.modes import Mode
+from sync_workers.ledger.statements import Prepared, Tx
 from sync_workers.ledger.works import with_instants
 
 READ = Prepared("""

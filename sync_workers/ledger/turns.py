@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sync_workers.domain.alternation import Turn, name_of, turns_in
 from sync_workers.domain.values import decode
-from sync_workers.ledger.connection import Tx
+from sync_workers.ledger.statements import Tx
 
 
 def turns(tx: Tx, record_id: int, field: str, system: str) -> list[Turn]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sync_workers.ledger.claims import Claim
-from sync_workers.ledger.connection import Prepared, Tx
+from sync_workers.ledger.statements import Prepared, Tx
 
 
 @dataclass(frozen=True)

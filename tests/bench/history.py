@@ -6,8 +6,9 @@ import statistics
 import time
 
 from sync_workers.ledger import records
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate
+from sync_workers.ledger.statements import Tx
 from sync_workers.sandbox.services import create_database, drop_database
 from tests.bench.figures import Bound, Figure
 

@@ -9,10 +9,11 @@ import psycopg2.extensions
 
 from sync_workers.ledger import records
 from sync_workers.ledger.attempts import LostLease, Opened, Opening, Replan, Taken, open_attempts
-from sync_workers.ledger.connection import Ledger, Row
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.inbox import Arrival, Arrived, record_arrivals
 from sync_workers.ledger.records import Claim, Work
 from sync_workers.ledger.settle import ErrorInfo, HoldInfo, RefState, Settlement, settle
+from sync_workers.ledger.statements import Row
 
 VERSIONS = {"order": 1, "customer": 1, "part": 1}
 CALL_S, MARGIN_S = 30.0, 5.0

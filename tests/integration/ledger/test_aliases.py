@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.inbox import Arrival, record_arrivals
 from sync_workers.ledger.merging import absorb
 from sync_workers.ledger.records import ids_of, records_of
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     arrive,
     claim,

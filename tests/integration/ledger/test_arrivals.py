@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sync_workers.ledger.connection import Collision, Ledger, Tx, Unstorable
+from sync_workers.ledger.connection import Collision, Ledger, Unstorable
 from sync_workers.ledger.inbox import Arrival, quarantine, record_arrivals, touch
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     arrive,
     claim,

@@ -16,7 +16,8 @@ from sync_workers.ledger.attempts import (
     open_attempts,
     record_shadow,
 )
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     CALL_S,
     MARGIN_S,

@@ -10,9 +10,10 @@ from typing import Any
 from sync_workers.ledger import inbox, records
 from sync_workers.ledger.attempts import Opening, open_attempts
 from sync_workers.ledger.claims import CLAIM_SOUND, DUE
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.merging import absorb
 from sync_workers.ledger.settle import Closing, RefState, settle
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     VERSIONS,
     arrive,

@@ -10,7 +10,8 @@ import pytest
 
 from sync_workers.ledger.births import FIND_OR_CREATE
 from sync_workers.ledger.columns import as_array, as_document, as_documents
-from sync_workers.ledger.connection import Ledger, as_json
+from sync_workers.ledger.connection import Ledger
+from sync_workers.ledger.texts import as_json
 from tests.integration.ledger.steps import arrive, rows, value
 
 TEXTS = ["plain", "", "NULL", None, "a,b", '"', "\\", '\\"', "{x}", "'", "é\n\t", " ", "%s", "\x1e", "NULL "]

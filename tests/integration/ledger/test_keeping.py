@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sync_workers.ledger.connection import Ledger, Tx, Unstorable
+from sync_workers.ledger.connection import Ledger, Unstorable
 from sync_workers.ledger.inbox import touch
 from sync_workers.ledger.settle import (
     Closing,
@@ -20,6 +20,7 @@ from sync_workers.ledger.settle import (
     late_answer,
     settle,
 )
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     claim,
     claim_new,

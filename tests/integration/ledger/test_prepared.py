@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sync_workers.ledger.connection import REPLAN_AFTER, Ledger, Prepared, Unstorable
+from sync_workers.ledger.connection import Ledger, Unstorable
+from sync_workers.ledger.statements import REPLAN_AFTER, Prepared
 
 DOUBLE = Prepared("SELECT %(n)s::int * 2, current_setting('plan_cache_mode')")
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sync_workers.ledger import records
-from sync_workers.ledger.connection import Ledger, Tx
+from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.inbox import Arrival, record_arrivals, touch
 from sync_workers.ledger.settle import (
     Closing,
@@ -17,6 +17,7 @@ from sync_workers.ledger.settle import (
     flush,
     settle,
 )
+from sync_workers.ledger.statements import Tx
 from tests.integration.ledger.steps import (
     arrive,
     claim,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import psycopg2
 import pytest
 
-from sync_workers.ledger.connection import Ledger, Prepared, Tx, Unstorable
+from sync_workers.ledger.connection import Ledger, Unstorable
+from sync_workers.ledger.statements import Prepared, Tx
 
 NOTE = Prepared("INSERT INTO heartbeats (worker, queues) VALUES (%s, 1 / %s::int)")
 MADE = "SELECT array_agg(worker ORDER BY seen_at) FROM heartbeats"

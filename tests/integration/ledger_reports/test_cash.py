@@ -10,7 +10,7 @@ import pytest
 
 from sync_workers.domain.values import encode
 from sync_workers.ledger import cash
-from sync_workers.ledger.connection import as_json
+from sync_workers.ledger.texts import as_json
 
 HOUR, DAY = 3_600.0, 86_400.0
 NONE = {"count": 0, "median_s": None, "worst_s": None}

@@ -10,7 +10,7 @@ import pytest
 from sync_workers.domain.values import encode
 from sync_workers.ledger import circuits, proof
 from sync_workers.ledger.alerts import raise_alert
-from sync_workers.ledger.connection import as_json
+from sync_workers.ledger.texts import as_json
 from sync_workers.mappings import load_sheets
 
 SHEETS = {kind: versions[1] for kind, versions in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_workers.ledger.connection import Prepared
+from sync_workers.ledger.statements import Prepared
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """The composition root: settings become a ledger, connectors, sheets and limits, once per process.
 
 Everything is opened lazily, so that building a Runtime costs no connection; what a function needs is
-passed on from here. Starting the embedded servers belongs to ``sync-workers up``: this module only
-reads where they are, in ``services.json`` below SYNC_HOME.
+passed on from here.
 """
 
 from __future__ import annotations
@@ -12,38 +11,30 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass, replace
 from decimal import Decimal
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from sync_workers import logs
-from sync_workers.connectors import registry
 from sync_workers.connectors.callers import Callers
-from sync_workers.connectors.contract import Connector, Types
+from sync_workers.connectors.contract import Connector
 from sync_workers.connectors.limiter import PATIENCE_S, Limiter
 from sync_workers.domain.mapping import Sheet
-from sync_workers.domain.value_types import types_of
 from sync_workers.domain.values import JsonText
-from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
-from sync_workers.mappings import load_sheets
+from sync_workers.services import broker_url, connect_redis, database_url
 from sync_workers.settings import Settings
+from sync_workers.sheets import active_sheets, build_connectors, share_limits, stored_sheets
 
 log = logs.get(__name__)
 
-SERVICES_FILE = "services.json"
-MAPPINGS_FOLDER = "mappings"
 REFRESH_S = 5.0  # how long a worker may not notice that a mapping version was switched on
 
 
@@ -128,39 +119,6 @@ def _plain(value: Any) -> Any:
     return vars(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
-def read_services(home: Path) -> dict[str, str]:
-    """Return where the embedded servers listen: ``{"database_url": ..., "broker_url": ...}``, or nothing."""
-    try:
-        document = json.loads((home / SERVICES_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"{home / SERVICES_FILE} cannot be read: {error}",
-            mend="remove it and run 'sync-workers up' again",
-        ) from None
-    return {str(key): str(value) for key, value in document.items()}
-
-
-def write_services(home: Path, *, database_url: str, broker_url: str) -> None:
-    """Leave word where the embedded servers listen, for its owner alone: the addresses hold passwords."""
-    home.mkdir(parents=True, exist_ok=True)
-    draft = home / f"{SERVICES_FILE}.{os.getpid()}"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        json.dump({"database_url": database_url, "broker_url": broker_url}, opened)
-    draft.replace(home / SERVICES_FILE)
-
-
-def database_url(settings: Settings) -> str:
-    """Return the ledger's address, configured or embedded."""
-    return settings.database_url or _embedded(settings, "database_url", "SYNC_DATABASE_URL")
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the broker's address, configured or embedded."""
-    return settings.broker_url or _embedded(settings, "broker_url", "SYNC_BROKER_URL")
-
-
 def open_ledger(environ: Mapping[str, str] | None = None, *, pool_size: int = 10) -> Ledger:
     """Return the ledger alone, for what needs no system. Connects when first used."""
     settings = Settings.load(environ)
@@ -186,7 +144,7 @@ def open_runtime(
     connectors = build_connectors(settings, sheets)
     limiter = Limiter({name: connector.limits for name, connector in connectors.items()}, redis,
                       patience_s=patience_s)
-    _share_limits(connectors, limiter)
+    share_limits(connectors, limiter)
     return Runtime(
         settings=settings,
         ledger=ledger,
@@ -199,82 +157,6 @@ def open_runtime(
         redis=redis,
         broker_url=broker,
     )
-
-
-def connect_redis(url: str) -> Redis | None:
-    """Return a client with short time-outs, None where the broker is no Redis. Connects when first used."""
-    if urlsplit(url).scheme not in ("redis", "rediss"):
-        return None
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=0.5,
-        socket_timeout=1.0,
-        socket_keepalive=True,
-        retry=Retry(NoBackoff(), 1),
-    )
-
-
-def stored_sheets(settings: Settings) -> dict[str, dict[int, Sheet]]:
-    """Return every sheet below SYNC_CONFIG, by kind and version."""
-    return load_sheets(settings.config / MAPPINGS_FOLDER, settings.systems)
-
-
-def active_sheets(settings: Settings, ledger: Ledger) -> dict[str, Sheet]:
-    """Return the sheet that is switched on for each kind; the oldest one where nobody has switched yet.
-
-    Not the newest: a release that brings a next version must change nothing until a person activates it.
-
-    A kind whose active version has no file here is left out: another process, which has it, serves it.
-    """
-    stored = stored_sheets(settings)
-    with ledger.transaction() as tx:
-        active = _versions(tx)
-    chosen: dict[str, Sheet] = {}
-    for kind, versions in stored.items():
-        version = active.get(kind, min(versions))
-        if version in versions:
-            chosen[kind] = versions[version]
-        else:
-            log.error("The active mapping version has no file here", kind=kind, version=version)
-    return chosen
-
-
-def build_connectors(settings: Settings, sheets: Mapping[str, Sheet]) -> dict[str, Connector]:
-    """Return a connector for each configured system, told which native paths the sheets use."""
-    return {
-        name: registry.build(system, paths_of(sheets, name), objects_of(sheets, name))
-        for name, system in settings.systems.items()
-    }
-
-
-def paths_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, Sequence[str]]:
-    """Return the native paths that the sheets use in one system, by kind."""
-    return {kind: sheet.paths(system) for kind, sheet in sheets.items() if system in sheet.systems}
-
-
-def objects_of(sheets: Mapping[str, Sheet], system: str) -> dict[str, str]:
-    """Return what the kinds live in there, for those whose sheet says so."""
-    return {kind: sheet.objects[system] for kind, sheet in sheets.items() if system in sheet.objects}
-
-
-def types_in(sheets: Mapping[str, Sheet], system: str) -> Types:
-    """Return what the sheets put at each native path of one system, by kind."""
-    return {kind: types_of(sheet, system) for kind, sheet in sheets.items() if system in sheet.systems}
-
-
-def _versions(tx: Any) -> dict[str, int]:
-    return dict(modes.active(tx))
-
-
-def _embedded(settings: Settings, key: str, variable: str) -> str:
-    url = read_services(settings.home).get(key)
-    if not url:
-        raise SettingsError(
-            f"{variable} is not set and no embedded server runs below {settings.home}",
-            mend=f"set {variable}, or run 'sync-workers up', which starts one",
-            field=variable,
-        )
-    return url
 
 
 class _Current:
@@ -330,7 +212,7 @@ def stop_work() -> None:
 
 def _refreshed(runtime: Runtime) -> Runtime:
     with runtime.ledger.transaction() as tx:
-        active = _versions(tx)
+        active = dict(modes.active(tx))
     loaded = {kind: sheet.version for kind, sheet in runtime.sheets.items()}
     if all(loaded.get(kind) == version for kind, version in active.items()):
         return runtime
@@ -342,10 +224,5 @@ def _refreshed(runtime: Runtime) -> Runtime:
 def connectors_for(runtime: Runtime, sheets: Mapping[str, Sheet]) -> dict[str, Connector]:
     """Return connectors for other sheets than the runtime's own, under the same limits."""
     connectors = build_connectors(runtime.settings, sheets)
-    _share_limits(connectors, runtime.limiter)
+    share_limits(connectors, runtime.limiter)
     return connectors
-
-
-def _share_limits(connectors: Mapping[str, Connector], limiter: Limiter) -> None:
-    for name, connector in connectors.items():
-        connector.heed(partial(limiter.slot, name))

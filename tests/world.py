@@ -19,9 +19,10 @@ from sync_workers.ledger import inbox, records
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate
 from sync_workers.mappings import load_sheets
-from sync_workers.runtime import Runtime, build_connectors
+from sync_workers.runtime import Runtime
 from sync_workers.sandbox import plain
 from sync_workers.settings import Settings
+from sync_workers.sheets import build_connectors
 
 SHEETS = Path(__file__).parent / "data" / "plain" / "mappings"
 SECRET = "a-secret-of-the-tests"

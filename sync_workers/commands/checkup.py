@@ -24,8 +24,9 @@ from sync_workers.connectors.contract import Connector, FieldType, Finding
 from sync_workers.domain.mapping import Sheet
 from sync_workers.errors import SettingsError, SyncError
 from sync_workers.ledger.migrate import pending
-from sync_workers.runtime import MAPPINGS_FOLDER, connect_redis, objects_of, paths_of, read_services, types_in
+from sync_workers.services import connect_redis, read_services
 from sync_workers.settings import FROM_ENVIRONMENT, SYSTEMS_FILE, Settings
+from sync_workers.sheets import MAPPINGS_FOLDER, objects_of, paths_of, types_in
 
 CONNECT_S = 3.0
 STAND_IN = "http://unset.invalid/"  # passes for an address and for a secret, so that loading goes on

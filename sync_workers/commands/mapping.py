@@ -17,8 +17,9 @@ from sync_workers.connectors.contract import Finding
 from sync_workers.domain.mapping import Sheet
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
-from sync_workers.runtime import MAPPINGS_FOLDER, open_ledger, stored_sheets
+from sync_workers.runtime import open_ledger
 from sync_workers.settings import Settings
+from sync_workers.sheets import MAPPINGS_FOLDER, stored_sheets
 
 
 @click.group()

@@ -6,7 +6,7 @@ import click
 
 from sync_workers import logs
 from sync_workers.ledger import migrate as migrations
-from sync_workers.runtime import database_url
+from sync_workers.services import database_url
 from sync_workers.settings import Settings
 
 

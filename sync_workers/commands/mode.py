@@ -9,8 +9,8 @@ import click
 from sync_workers.commands import output
 from sync_workers.ledger import modes
 from sync_workers.ledger.connection import Ledger
-from sync_workers.runtime import stored_sheets
 from sync_workers.settings import Settings
+from sync_workers.sheets import stored_sheets
 
 
 @click.command()

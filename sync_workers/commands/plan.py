@@ -18,7 +18,8 @@ from sync_workers.domain.values import decode, encode
 from sync_workers.engine.links import LedgerLinks
 from sync_workers.errors import SyncError
 from sync_workers.ledger.connection import Ledger
-from sync_workers.runtime import Runtime, connectors_for, open_runtime, stored_sheets
+from sync_workers.runtime import Runtime, connectors_for, open_runtime
+from sync_workers.sheets import stored_sheets
 
 PAGE = 200
 RECORDS = """

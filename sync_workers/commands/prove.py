@@ -15,8 +15,9 @@ from sync_workers.engine.sweep import Finding
 from sync_workers.engine.sweep import sweep as sweep_systems
 from sync_workers.ledger import proof
 from sync_workers.ledger.proof import Proof
-from sync_workers.runtime import Runtime, active_sheets, build_connectors, open_runtime
+from sync_workers.runtime import Runtime, open_runtime
 from sync_workers.settings import Settings
+from sync_workers.sheets import active_sheets, build_connectors
 
 SHOWN = 20
 

@@ -20,9 +20,9 @@ import psutil
 from sync_workers.commands.checkup import check_broker, check_database
 from sync_workers.connectors.contract import Finding
 from sync_workers.errors import SettingsError, SyncError
-from sync_workers.runtime import SERVICES_FILE, write_services
 from sync_workers.sandbox.services import Member, Service, ServiceGroup, start_broker, start_postgres
 from sync_workers.sandbox.tryton.server import TrytonServer
+from sync_workers.services import SERVICES_FILE, write_services
 from sync_workers.settings import Settings
 
 END_WITHIN_S = 15.0

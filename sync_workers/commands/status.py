@@ -11,8 +11,8 @@ from sync_workers import logs
 from sync_workers.commands import output
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import cash, counts
-from sync_workers.runtime import stored_sheets
 from sync_workers.settings import Settings
+from sync_workers.sheets import stored_sheets
 
 log = logs.get(__name__)
 

@@ -15,7 +15,8 @@ from kombu import pools
 from sync_workers import logs
 from sync_workers.fleet import queues
 from sync_workers.fleet.memory import keep_few_arenas, spare_the_lasting
-from sync_workers.runtime import broker_url, forget_runtime, stop_work
+from sync_workers.runtime import forget_runtime, stop_work
+from sync_workers.services import broker_url
 from sync_workers.settings import Settings
 
 SOFT_LIMIT_S = 540

@@ -18,8 +18,9 @@ from celery.schedules import schedule
 from sync_workers import logs
 from sync_workers.fleet.queues import BEAT, BULK, DEAD_LETTER, STOCK
 from sync_workers.ledger import slots
-from sync_workers.runtime import Runtime, stored_sheets
+from sync_workers.runtime import Runtime
 from sync_workers.settings import Settings
+from sync_workers.sheets import stored_sheets
 
 log = logs.get(__name__)
 T = TypeVar("T")

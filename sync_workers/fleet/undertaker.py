@@ -18,7 +18,7 @@ from sync_workers.errors import SyncError
 from sync_workers.fleet.wakeups import forget_marks
 from sync_workers.ledger.claims import expire
 from sync_workers.ledger.connection import Ledger
-from sync_workers.runtime import connect_redis
+from sync_workers.services import connect_redis
 
 log = logs.get(__name__)
 

@@ -12,7 +12,8 @@ from sync_workers.connectors.contract import FieldType
 from sync_workers.errors import SyncError
 from sync_workers.ledger import contracts, inbox
 from sync_workers.ledger.statements import Tx
-from sync_workers.runtime import Runtime, paths_of
+from sync_workers.runtime import Runtime
+from sync_workers.sheets import paths_of
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,8 @@ import structlog
 from sync_workers.errors import SyncError
 from sync_workers.ledger.alerts import close_incident, raise_alert
 from sync_workers.ledger.statements import Tx
-from sync_workers.runtime import Runtime, paths_of
+from sync_workers.runtime import Runtime
+from sync_workers.sheets import paths_of
 
 log = structlog.get_logger(__name__)
 

@@ -34,7 +34,7 @@ from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.letters import Letter
 from sync_workers.ledger.migrate import migrate
 from sync_workers.ledger.proof import prove
-from sync_workers.runtime import Runtime, open_runtime, paths_of, types_in
+from sync_workers.runtime import Runtime, open_runtime
 from sync_workers.sandbox import hubspot
 from sync_workers.sandbox.hubspot import Account
 from sync_workers.sandbox.proxy import FaultProxy
@@ -42,6 +42,7 @@ from sync_workers.sandbox.tryton.catalogue import MAIN_WAREHOUSE
 from sync_workers.sandbox.tryton.rpc import Row, Rpc
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import TrytonServer
+from sync_workers.sheets import paths_of, types_in
 from sync_workers.web.app import Site
 
 SHEETS = Path(__file__).parents[2] / "config" / "mappings"

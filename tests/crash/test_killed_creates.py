@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from sync_workers.ledger.migrate import migrate
-from sync_workers.runtime import paths_of, types_in
 from sync_workers.sandbox import hubspot, plain
+from sync_workers.sheets import paths_of, types_in
 from tests.crash.workers import ROOT, start_worker
 from tests.integration.engine.laws import assert_all_laws_hold
 from tests.world import SECRET, Work, make_runtime

@@ -33,7 +33,6 @@ from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate
 from sync_workers.mappings import load_sheets
-from sync_workers.runtime import MAPPINGS_FOLDER
 from sync_workers.sandbox.postgres import create_database, drop_database, execute
 from sync_workers.sandbox.processes import choose_port, wait_until
 from sync_workers.sandbox.proxy import FaultProxy
@@ -43,6 +42,7 @@ from sync_workers.sandbox.tryton.rpc import Rpc
 from sync_workers.sandbox.tryton.seed import CLERK
 from sync_workers.sandbox.tryton.server import TrytonServer, ensure_tryton
 from sync_workers.settings import Settings
+from sync_workers.sheets import MAPPINGS_FOLDER
 
 Say = Callable[[str], None]
 READY_WITHIN_S = 60.0

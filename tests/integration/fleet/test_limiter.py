@@ -11,7 +11,7 @@ from redis import Redis
 from sync_workers.connectors.contract import Limits
 from sync_workers.connectors.limiter import Limiter
 from sync_workers.errors import Throttled
-from sync_workers.runtime import connect_redis
+from sync_workers.services import connect_redis
 
 
 @pytest.fixture

@@ -13,16 +13,8 @@ import pytest
 from sync_workers.connectors.contract import ListChange
 from sync_workers.errors import SettingsError
 from sync_workers.ledger import modes
-from sync_workers.runtime import (
-    REFRESH_S,
-    Runtime,
-    _current,
-    current_runtime,
-    open_ledger,
-    open_runtime,
-    read_services,
-    write_services,
-)
+from sync_workers.runtime import REFRESH_S, Runtime, _current, current_runtime, open_ledger, open_runtime
+from sync_workers.services import read_services, write_services
 from tests.integration.fleet.project import SHEET
 
 

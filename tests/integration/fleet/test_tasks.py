@@ -25,7 +25,8 @@ from sync_workers.flows import polling
 from sync_workers.ledger import cursors, heartbeats
 from sync_workers.ledger.connection import LedgerDown
 from sync_workers.ledger.inbox import Arrival, record_arrivals
-from sync_workers.runtime import Runtime, connect_redis
+from sync_workers.runtime import Runtime
+from sync_workers.services import connect_redis
 
 NOW = datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)
 

@@ -23,9 +23,10 @@ import requests
 import urllib3.exceptions
 
 from sync_workers.connectors.bodies import MAX_BODY, UnreadableError, encode, parse
-from sync_workers.connectors.budget import Budget, BudgetAdapter, begin, begun, left_of, spending
+from sync_workers.connectors.budget import Budget, begin, begun, left_of, spending
 from sync_workers.connectors.failures import EXCERPT, reason, wait_asked
 from sync_workers.connectors.redaction import Redaction
+from sync_workers.connectors.sockets import BudgetAdapter
 from sync_workers.errors import PermanentError, SyncError, SystemDown, Throttled, TransientError, Unsure
 
 PIECE = 64 * 1024

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import responses
 
-from sync_workers.connectors import budget
+from sync_workers.connectors import budget, sockets
 from sync_workers.connectors.failures import wait_asked
 from sync_workers.connectors.http import Http
 from sync_workers.errors import (
@@ -139,7 +139,7 @@ def test_a_name_server_that_does_not_answer_is_left_at_the_end_of_the_budget(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(budget.socket, "getaddrinfo", lambda *a, **k: answered.wait(60) and [])
+    monkeypatch.setattr(sockets.socket, "getaddrinfo", lambda *a, **k: answered.wait(60) and [])
     with pytest.raises(TransientError, match="nothing was sent"):
         http("http://erp.example").call("POST", "/", json={}, writes=True, budget_s=0.1)
     answered.set()
@@ -202,7 +202,7 @@ def test_a_connection_that_idled_is_renewed_before_a_write(monkeypatch: pytest.M
     with listening(lambda c: (opened.append(1), say(WHOLE)(c))[1]) as url:
         client = http(url)
         client.call("POST", "/", json={}, writes=True)
-        monkeypatch.setattr(budget, "MAX_IDLE_S", -1.0)
+        monkeypatch.setattr(sockets, "MAX_IDLE_S", -1.0)
         client.call("POST", "/", json={}, writes=True)
     assert len(opened) == 2
 

@@ -1,8 +1,8 @@
 """The decision: from what every system shows and held, which writes make them agree (protocol section 8).
 
 Pure and level-triggered: the same views and refs give the same plan, and once the plan is carried
-out the next one is empty. ``rules`` decides one field, ``lists`` one list; ``taken`` judges what
-came back from a write. The engine reads, gates, writes and settles.
+out the next one is empty. ``rules`` decides one field, ``lists`` one list, ``steps`` what is pressed; ``taken``
+judges what came back from a write. The engine reads, gates, writes and settles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sync_workers.domain.columns import Voice, born_in, voices_of
 from sync_workers.domain.converters import Spot
 from sync_workers.domain.lists import ListMerge, ListPlan
 from sync_workers.domain.locks import lock_of
-from sync_workers.domain.mapping import DERIVED, ONCE, SHARED, Condition, FieldRule, ListRule, Sheet, Step
+from sync_workers.domain.mapping import DERIVED, ONCE, SHARED, FieldRule, ListRule, Sheet
 from sync_workers.domain.notes import note_of
 from sync_workers.domain.records import (
     Change,
@@ -31,7 +31,8 @@ from sync_workers.domain.records import (
     Write,
 )
 from sync_workers.domain.registry import DERIVATIONS
-from sync_workers.domain.rules import Move, Side, Verdict, choose, decide
+from sync_workers.domain.rules import Move, Side, Verdict, choose, decide, sides_of
+from sync_workers.domain.steps import is_to_be_created, keep_open, next_step
 from sync_workers.domain.taken import Taken, after_write
 from sync_workers.domain.translate import shown
 from sync_workers.errors import PermanentError
@@ -113,7 +114,7 @@ class _Merge:
             if self._is_undisputed(voice):
                 self.undisputed[rule.name] = voice
                 continue
-            self.sides[rule.name] = self._sides(rule)
+            self.sides[rule.name] = sides_of(rule, self.present, self.refs)
             verdict = self._derive(rule) if rule.owner == DERIVED else self._decide(rule)
             if verdict is None:
                 continue
@@ -149,7 +150,8 @@ class _Merge:
         """Take an undisputed field along into what is born."""
         _, first, others = self.undisputed[rule.name]
         if rule.owner == SHARED and others:
-            first = next((side.system for side in self._sides(rule).values() if side.moved), first)
+            sides = sides_of(rule, self.present, self.refs).values()
+            first = next((side.system for side in sides if side.moved), first)
         lock = lock_of(self.sheet, rule, self.present) if rule.locked_when and rule.owner == ONCE else None
         is_once = rule.owner == ONCE and (lock is None or lock.system != first)  # a lock binds whoever is born later
         for system in newborn:
@@ -185,14 +187,11 @@ class _Merge:
 
     def _newborn(self) -> list[str]:
         """Return the systems in which the record is to be created now."""
-        sheet = self.sheet
-        if sheet.extends or self.origin not in self.present or self.origin not in sheet.created_by:
-            return []
-        if sheet.created_when is not None and not sheet.created_when.holds(self.settled):
+        if not is_to_be_created(self.sheet, self.origin, self.present, self.settled):
             return []
         return [
             system
-            for system in sheet.systems
+            for system in self.sheet.systems
             if system not in self.refs and system not in self.present and self._is_live(system)
         ]
 
@@ -281,50 +280,12 @@ class _Merge:
                 changes = self.changes[system]
                 note = note_of(self.sheet, system, changes, self.overrules)
                 writes.append(Write(system, Op.UPDATE, changes, note=note))
-            elif (step := self._next_step(system)) is not None:
-                writes.append(Write(system, Op.ACTION, action=step.name))
-                self._keep_open(step)
+            elif not self.conflicts and self._is_live(system):
+                step = next_step(self.sheet, system, self.present, self.settled, self.refs)
+                if step is not None:
+                    writes.append(Write(system, Op.ACTION, action=step.name))
+                    keep_open(step, self.agreed)
         return writes
-
-    def _keep_open(self, step: Step) -> None:
-        """What a step goes by stays a move until the step is done: a crash in between must not hide it."""
-        for condition in step.was:
-            for values in self.agreed.values():
-                values.pop(condition.field, None)
-
-    def _next_step(self, system: str) -> Step | None:
-        """Return the first step of ``system`` whose conditions hold; none while a conflict is open."""
-        view = self.present.get(system)
-        if view is None or view.values is None or self.conflicts or not self._is_live(system):
-            return None
-        for step in self.sheet.steps:
-            if (
-                step.system == system
-                and all(condition.holds(view.values) for condition in step.when)
-                and all(condition.holds(self.settled) for condition in step.needs)
-                and all(self._stood(condition) for condition in step.was)
-            ):
-                return step
-        return None
-
-    def _stood(self, condition: Condition) -> bool:
-        """Whether the field's owner showed this when the record was last in step."""
-        ref = self.refs.get(str(self.sheet.rule(condition.field).owner))
-        return ref is not None and condition.holds(ref.held)
-
-    def _sides(self, rule: FieldRule) -> dict[str, Side]:
-        sides = {}
-        for system, view in self.present.items():
-            if system not in rule.places or view.values is None or rule.name not in view.values:
-                continue
-            ref = self.refs.get(system)
-            held: Mapping[str, Value] = ref.held if ref else {}
-            name = rule.name
-            sides[system] = Side(
-                system, view.values[name], name in held, held.get(name), ref.sent.get(name) if ref else None,
-                view.changed_at,
-            )
-        return sides
 
     def _shown(self, rule: FieldRule, system: str, value: Value) -> Value:
         return shown(rule, value, Spot(self.sheet.kind, rule.name, system, None, self.settled))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sync_workers.domain.locks import Lock
 from sync_workers.domain.mapping import ASK, LEAVE, NEWEST, ONCE, ORIGIN, SHARED, FieldRule
-from sync_workers.domain.records import Value
+from sync_workers.domain.records import Ref, Value, View
 
 # What a value of one system would look like in another: (system, value) -> value.
 Look = Callable[[str, Value], Value]
@@ -33,6 +33,22 @@ class Side(NamedTuple):  # a tuple: a merge makes one for every field of every l
     def moved(self) -> bool:
         """Whether it no longer shows what it held; both are in this system's own precision (G1, G4)."""
         return self.has_base and self.present != self.held
+
+
+def sides_of(rule: FieldRule, present: Mapping[str, View], refs: Mapping[str, Ref]) -> dict[str, Side]:
+    """Return what each system shows of a record's field that shows it, and held of it."""
+    sides = {}
+    name = rule.name
+    for system, view in present.items():
+        if system not in rule.places or view.values is None or name not in view.values:
+            continue
+        ref = refs.get(system)
+        held: Mapping[str, Value] = ref.held if ref else {}
+        sides[system] = Side(
+            system, view.values[name], name in held, held.get(name), ref.sent.get(name) if ref else None,
+            view.changed_at,
+        )
+    return sides
 
 
 class Verdict(NamedTuple):

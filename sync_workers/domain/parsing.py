@@ -1,6 +1,7 @@
 """A sheet's TOML, already read into a dict, made into a ``Sheet`` or refused with file, field and key.
 
-Pure: the file is read by ``mappings``. What only a system's metadata can tell is checked there too.
+Pure: the file is read by ``mappings``. What only a system's metadata can tell is checked there too, and what
+does not fit together by ``soundness``.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ from typing import Any, NoReturn, cast
 from marshmallow import Schema, ValidationError
 
 from sync_workers.domain.amounts import Units
-from sync_workers.domain.checks import CHECKS, LINES
+from sync_workers.domain.checks import CHECKS
 from sync_workers.domain.mapping import (
     DERIVED,
     OWNER_WORDS,
-    PREFER_WORDS,
-    SHARED,
     Check,
     Condition,
     FieldRule,
@@ -30,7 +29,7 @@ from sync_workers.domain.mapping import (
 )
 from sync_workers.domain.native import segments
 from sync_workers.domain.records import Scalar
-from sync_workers.domain.registry import DERIVATIONS, OPTIONS, build_converter
+from sync_workers.domain.registry import OPTIONS, build_converter
 from sync_workers.domain.shapes import (
     CheckShape,
     FieldShape,
@@ -40,6 +39,7 @@ from sync_workers.domain.shapes import (
     SheetShape,
     StepShape,
 )
+from sync_workers.domain.soundness import faults_of_field, faults_of_sheet
 from sync_workers.errors import SettingsError
 
 PLACE_WORDS = ("path", "as", "read_only", "note")
@@ -84,7 +84,8 @@ class _Parser:
             checks=tuple(self._check(row, f"check[{at}]") for at, row in enumerate(shape["check"])),
             source=self.source,
         )
-        self._check_names(sheet)
+        for where, key, message in faults_of_sheet(sheet):
+            self._refuse(where, key, message)
         return sheet
 
     def _load(self, schema: Schema, data: Mapping[str, Any], where: str) -> Any:
@@ -138,26 +139,9 @@ class _Parser:
             when_blank=shape["when_blank"],
             locked_when=_conditions(shape["locked_when"]),
         )
-        self._check_field(rule, where)
+        for key, message in faults_of_field(rule):
+            self._refuse(where, key, message)
         return rule
-
-    def _check_field(self, rule: FieldRule, where: str) -> None:
-        if rule.owner == SHARED and not rule.prefer:
-            self._refuse(where, "prefer", "a shared field must say which side wins: a system, newest or ask")
-        if rule.owner != SHARED and rule.prefer:
-            self._refuse(where, "prefer", 'means something only where owner = "shared"')
-        if rule.prefer and rule.prefer not in (*PREFER_WORDS, *rule.places):
-            self._refuse(
-                where, "prefer", f"{rule.prefer!r} is neither newest, ask nor a system of this field"
-            )
-        if rule.owner and rule.owner not in (*OWNER_WORDS, *rule.places):
-            self._refuse(where, "owner", f"{rule.owner!r} has no place for this field")
-        if rule.owner == DERIVED and (rule.by not in DERIVATIONS or not rule.sources):
-            self._refuse(
-                where, "by", f"a derived field needs from = [fields] and by = one of {', '.join(DERIVATIONS)}"
-            )
-        if rule.owner != DERIVED and (rule.by or rule.sources):
-            self._refuse(where, "by", 'means something only where owner = "derived"')
 
     def _place(self, where: str, system: str, place: Any, default_as: str) -> Place:
         self._check_system(where, system)
@@ -251,47 +235,6 @@ class _Parser:
         if self.systems is not None and system not in self.systems:
             known = ", ".join(sorted(self.systems))
             self._refuse(where, system, f"is neither a known key nor a configured system ({known})")
-
-    def _check_names(self, sheet: Sheet) -> None:
-        names = [rule.name for rule in sheet.rules]
-        for rows in sheet.lists:
-            self._check_twice([rule.name for rule in rows.fields], f"list {rows.name!r}")
-        self._check_twice(names, "")
-        used = [("natural_keys", name) for name in sheet.natural_keys]
-        used += [(f"field {rule.name!r}: from", name) for rule in sheet.fields for name in rule.sources]
-        used += [("created_when", sheet.created_when.field)] if sheet.created_when else []
-        used += [("worth", sheet.worth)] if sheet.worth else []
-        for step in sheet.steps:
-            conditions = (*step.when, *step.needs, *step.was)
-            used += [(f"step {step.name!r}", condition.field) for condition in conditions]
-        locks = [(rule.name, condition.field) for rule in sheet.rules for condition in rule.locked_when]
-        used += [(f"{name!r}: locked_when", field) for name, field in locks]
-        for where, name in used:
-            if name not in names:
-                self._refuse(where, name, "the sheet has no such field")
-        for check in sheet.checks:
-            self._check_reads(sheet, check)
-        for name, field in locks:
-            if sheet.rule(field).owner in ("", *OWNER_WORDS):
-                self._refuse(f"{name!r}: locked_when", field, "must be a field that one system owns")
-
-    def _check_reads(self, sheet: Sheet, check: Check) -> None:
-        """A check that finds no figure to compare would pass everything."""
-        kind, names = CHECKS[check.name], {rule.name for rule in sheet.fields}
-        items = {rule.name for rows in sheet.lists if rows.name == LINES for rule in rows.fields}
-        steps = {step.name for step in sheet.steps}
-        lacking = [name for name in kind.fields if name not in names]
-        lacking += [f"{LINES}.{name}" for name in kind.items if name not in items]
-        for step in check.before:
-            if step not in steps:
-                self._refuse(f"check {check.name!r}", "before", f"the sheet has no step {step!r}")
-        if lacking:
-            self._refuse(f"check {check.name!r}", "", f"needs the fields {', '.join(lacking)}")
-
-    def _check_twice(self, names: list[str], where: str) -> None:
-        for name in names:
-            if names.count(name) > 1:
-                self._refuse(where, name, "two rules for one field")
 
 
 def _conditions(table: Mapping[str, Any]) -> tuple[Condition, ...]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from sync_workers.connectors.bodies import parse_delivery
 from sync_workers.connectors.budget import within
@@ -34,12 +33,14 @@ from sync_workers.connectors.contract import (
     Types,
     Variant,
 )
-from sync_workers.connectors.http import Http, Reply, Slot
-from sync_workers.connectors.plain.payloads import as_json, as_native, load_events, path_of, put
+from sync_workers.connectors.http import Http, Slot
+from sync_workers.connectors.plain import metadata
+from sync_workers.connectors.plain.payloads import load_events, native_of, path_of
 from sync_workers.connectors.plain.refusals import sort
 from sync_workers.connectors.plain.signatures import verify
+from sync_workers.connectors.plain.writing import Writing
 from sync_workers.connectors.positions import Step, follow
-from sync_workers.errors import PermanentError, Refused, SyncError, TransientError, Unsure
+from sync_workers.errors import PermanentError, Refused, SyncError, TransientError
 
 STATUS = {Outcome.ACCEPTED: 202, Outcome.REFUSED: 401, Outcome.MALFORMED: 202, Outcome.TRY_LATER: 503}
 CLIENT = "sync-workers"
@@ -78,6 +79,7 @@ class PlainConnector:
             ca_file=settings.options.get("ca_file"),
             proxy=settings.options.get("proxy"),
         )
+        self._writing = Writing(self.http, self.read)
         self._traits: dict[str, Traits] = {}
 
     def parent_of(self, kind: str, external_id: str) -> tuple[str, str] | None:
@@ -140,7 +142,7 @@ class PlainConnector:
 
     def read(self, kind: str, external_id: str) -> Native | None:
         reply = self.http.call("GET", path_of(kind, external_id), writes=False, accept=(404,))
-        return self._native(reply.json, writes=False) if reply.status == 200 else None
+        return native_of(self.system, reply.json, writes=False) if reply.status == 200 else None
 
     def read_many(self, kind: str, external_ids: Sequence[str]) -> dict[str, Native]:
         found: dict[str, Native] = {}
@@ -183,120 +185,20 @@ class PlainConnector:
 
     def write(self, write: NativeWrite) -> Native:
         with within(write.budget_s):
-            return self._write(write)
-
-    def _write(self, write: NativeWrite) -> Native:
-        headers = {"If-Match": write.version} if write.version is not None else None
-        if write.action:
-            path = f"{path_of(write.kind, write.id or '')}/actions/{quote(write.action)}"
-            body = as_json(write.fields)
-            reply = self.http.call(
-                "POST", path, json=body, headers=headers, budget_s=write.budget_s, writes=True
-            )
-        elif write.id is None:
-            reply = self.http.call(
-                "POST", path_of(write.kind), json=self._creation(write), budget_s=write.budget_s, writes=True
-            )
-        else:
-            reply = self.http.call(
-                "PATCH",
-                path_of(write.kind, write.id),
-                json={"fields": as_json(write.fields)},
-                headers=headers,
-                budget_s=write.budget_s,
-                writes=True,
-            )
-        return self._stored(write.kind, reply.json)
+            return self._writing.write(write)
 
     def write_many(self, writes: Sequence[NativeWrite]) -> list[Native | SyncError]:
-        if not writes:
-            return []
-        kind = writes[0].kind
-        rows = []
-        for write in writes:
-            row = (
-                self._creation(write)
-                if write.id is None
-                else {"fields": as_json(write.fields), "id": write.id}
-            )
-            if write.version is not None:
-                row["version"] = write.version
-            rows.append(row)
-        reply = self.http.call(
-            "POST",
-            f"{path_of(kind)}/batch",
-            json={"writes": rows},
-            budget_s=max(write.budget_s for write in writes),
-            writes=True,
-        )
-        results = reply.json.get("results") if isinstance(reply.json, dict) else None
-        if not isinstance(results, list) or len(results) != len(writes):
-            raise Unsure(f"{self.system}: the answer to a batch of {len(writes)} {kind} has another length")
-        return [self._row(kind, row) for row in results]
-
-    def _row(self, kind: str, row: dict[str, Any]) -> Native | SyncError:
-        if row["status"] < 300:
-            return self._stored(kind, row["record"])
-        reply = Reply(row["status"], {}, b"", 0.0, row)
-        error = sort(reply, self.system)
-        return error or PermanentError(
-            f"{self.system}: {kind}: HTTP {row['status']}: {row.get('message', '')}"
-        )
-
-    def _creation(self, write: NativeWrite) -> dict[str, Any]:
-        fields = as_json(write.fields)
-        if write.reference_path:
-            put(fields, write.reference_path, write.reference)
-        return {"fields": fields, "reference_path": write.reference_path}
-
-    def _stored(self, kind: str, document: Any) -> Native:
-        """Return the record of a write's answer; a thin answer is followed by a read."""
-        if isinstance(document, dict) and "fields" in document:
-            return self._native(document, writes=True)
-        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-            raise Unsure(f"{self.system}: the answer to a write of {kind} names no record")
-        try:
-            native = self.read(kind, document["id"])
-        except SyncError as error:
-            raise Unsure(
-                f"{self.system}: {kind} {document['id']} was written, not read back: {error}", outage=error.outage
-            ) from error
-        if native is None:
-            raise Unsure(f"{self.system}: {kind} {document['id']} was written and cannot be read")
-        return native
+        return self._writing.write_many(writes) if writes else []
 
     # -- metadata
 
     def describe(self, kind: str) -> dict[str, FieldType]:
-        reply = self.http.call("GET", f"/_meta/{quote(kind)}", writes=False)
-        return {
-            path: FieldType(
-                type=str(each["type"]),
-                required=bool(each.get("required")),
-                read_only=bool(each.get("read_only")),
-                unique=bool(each.get("unique")),
-                choices=tuple(each.get("choices", ())),
-            )
-            for path, each in reply.json["fields"].items()
-        }
+        return metadata.describe(self.http, kind)
 
     def examine(
         self, paths: Mapping[str, Sequence[str]], *, fix: bool = False, types: Types = NO_TYPES
     ) -> list[Finding]:
-        try:
-            reply = self.http.call("GET", "/_meta", writes=False)
-        except SyncError as error:
-            return [Finding(f"{self.system} answers", ok=False, mend=error.mend or error.message)]
-        findings = [Finding(f"{self.system} answers", ok=True)]
-        for kind, used in sorted(paths.items()):
-            if fix:
-                self.http.call("POST", f"/_meta/{quote(kind)}", json={"fields": list(used)}, writes=True)
-            known = self.describe(kind)
-            for path in used:
-                ok = path in known or reply.json.get("open", False)
-                mend = "" if ok else f"add the field {path} to {kind} of {self.system}"
-                findings.append(Finding(f"{kind}.{path} exists", ok=ok, mend=mend, fix="" if ok else path))
-        return findings
+        return metadata.examine(self.http, paths, fix=fix)
 
     # -- the wire
 
@@ -307,11 +209,4 @@ class PlainConnector:
         return document
 
     def _natives(self, document: dict[str, Any]) -> list[Native]:
-        return [self._native(each, writes=False) for each in document.get("records", ())]
-
-    def _native(self, document: Any, *, writes: bool) -> Native:
-        try:
-            return as_native(document)
-        except (KeyError, TypeError, ValueError) as error:
-            message = f"{self.system}: a record came back in another shape: {type(error).__name__}: {error}"
-            raise Unsure(message) if writes else TransientError(message) from None
+        return [native_of(self.system, each, writes=False) for each in document.get("records", ())]

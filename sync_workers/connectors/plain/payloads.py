@@ -10,7 +10,7 @@ from urllib.parse import quote
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from sync_workers.connectors.contract import ListChange, Native
-from sync_workers.errors import Malformed
+from sync_workers.errors import Malformed, TransientError, Unsure
 
 _AS_THEY_ARE = frozenset({str, Decimal, int, float, bool, type(None)})
 
@@ -116,3 +116,12 @@ def put(fields: dict[str, Any], path: str, value: str) -> None:
     for parent in parents:
         fields = fields.setdefault(parent, {})
     fields[last] = value
+
+
+def native_of(system: str, document: Any, *, writes: bool) -> Native:
+    """Return a record of an answer. In another shape it leaves a write Unsure, and a read to be repeated."""
+    try:
+        return as_native(document)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"{system}: a record came back in another shape: {type(error).__name__}: {error}"
+        raise Unsure(message) if writes else TransientError(message) from None

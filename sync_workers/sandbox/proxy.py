@@ -12,23 +12,18 @@ What the faults mean stands in ``faults.py``.
 from __future__ import annotations
 
 import http.client
-import socket
-import struct
-import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from sync_workers.errors import SettingsError
 from sync_workers.sandbox.faults import Fault, Rule, Rules
+from sync_workers.sandbox.handlers import HOP_BY_HOP, Answer, Handler, answering, serve
 
 TARGET_WITHIN_S = 120.0
-# headers about one connection and not about the message (RFC 9110, section 7.6.1)
-HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-connection"}
 
 
 @dataclass(frozen=True)
@@ -40,14 +35,6 @@ class Passed:
     body: str
     fault: str | None
     status: int | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    reason: str
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 class FaultProxy:
@@ -190,93 +177,11 @@ class FaultProxy:
             self._changed.notify_all()
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: the proxy's log holds it."""
-
-    def read_body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            parts = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def send(
-        self,
-        answer: Answer,
-        *,
-        up_to: int | None = None,
-        pace_s: float | None = None,
-        stop: threading.Event | None = None,
-    ) -> None:
-        """Write the answer; cut after ``up_to`` bytes, a byte per ``pace_s`` unless stopped."""
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.headers:
-            if name.lower() not in HOP_BY_HOP | {"content-length"}:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.end_headers()
-        body = answer.body if self.command != "HEAD" else b""
-        try:
-            if pace_s is None:
-                self.wfile.write(body[:up_to])
-            else:
-                for place in range(len(body)):
-                    self.wfile.write(body[place : place + 1])
-                    self.wfile.flush()
-                    if stop and stop.wait(pace_s):
-                        pace_s = 0.0
-        except (BrokenPipeError, ConnectionResetError):  # the caller gave up, which is what a fault is for
-            self.close_connection = True
-        if up_to is not None:
-            self.cut()
-
-    def cut(self, *, reset: bool = False) -> None:
-        """Close without an answer; with ``reset`` the caller gets RST in place of FIN."""
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def shutdown_request(self, request: Any) -> None:
-        # the default sends FIN before close, which would take the place of a reset asked for by SO_LINGER
-        if struct.unpack("ii", request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))[0]:
-            request.close()
-        else:
-            super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of callers that went away; anything else is a bug to be seen."""
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-
-def serve(listen: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    server = _Server(listen, handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    return server
-
-
 def _forwarder(proxy: FaultProxy) -> type[Handler]:
     def forward(self: Handler) -> None:
         proxy.handle(self, self.read_body())
 
     return answering(forward, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-
-def answering(handle: Callable[[Handler], None], *verbs: str) -> type[Handler]:
-    """Return a handler class that hands every request with one of these verbs to ``handle``."""
-    return type("Answering", (Handler,), {f"do_{verb}": handle for verb in verbs})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import click
 
 from sync_workers.errors import SettingsError
 from sync_workers.sandbox.faults import Rule
-from sync_workers.sandbox.proxy import Answer, FaultProxy, Handler, answering, serve
+from sync_workers.sandbox.handlers import Answer, Handler, answering, serve
+from sync_workers.sandbox.proxy import FaultProxy
 
 
 def serve_control(proxy: FaultProxy, listen: tuple[str, int]) -> ThreadingHTTPServer:

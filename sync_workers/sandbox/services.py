@@ -12,7 +12,8 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, TypeVar
 
 from sync_workers.sandbox.broker import start_broker
-from sync_workers.sandbox.postgres import create_database, database_exists, drop_database, start_postgres
+from sync_workers.sandbox.databases import create_database, database_exists, drop_database
+from sync_workers.sandbox.postgres import start_postgres
 from sync_workers.sandbox.processes import Service, ServiceError
 
 __all__ = [

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sync_workers.sandbox.postgres import create_database, drop_database, program
+from sync_workers.sandbox.databases import create_database, drop_database
+from sync_workers.sandbox.postgres import program
 from tests.bench import deliveries, load
 from tests.bench.figures import Bound, Figure, percentile
 from tests.bench.stacks import Fleet

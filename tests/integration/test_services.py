@@ -19,7 +19,7 @@ import psycopg2
 import pytest
 import redis
 
-from sync_workers.sandbox.postgres import database_url
+from sync_workers.sandbox.databases import database_url
 from sync_workers.sandbox.processes import Running, wait_until
 from sync_workers.sandbox.services import (
     ServiceError,

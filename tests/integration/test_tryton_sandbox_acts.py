@@ -12,7 +12,7 @@ from decimal import Decimal
 import psycopg2
 import pytest
 
-from sync_workers.sandbox.postgres import database_url
+from sync_workers.sandbox.databases import database_url
 from sync_workers.sandbox.services import Service
 from sync_workers.sandbox.tryton import accounts, assortment, catalogue, sales, warehouse
 from sync_workers.sandbox.tryton.rpc import Row, Rpc, TrytonError

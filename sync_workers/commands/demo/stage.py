@@ -33,7 +33,7 @@ from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate
 from sync_workers.mappings import load_sheets
-from sync_workers.sandbox.postgres import create_database, drop_database, execute
+from sync_workers.sandbox.databases import create_database, drop_database, execute
 from sync_workers.sandbox.processes import choose_port, wait_until
 from sync_workers.sandbox.proxy import FaultProxy
 from sync_workers.sandbox.services import Service, start_broker, start_postgres

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sync_workers.sandbox.postgres import database_exists, drop_database
+from sync_workers.sandbox.databases import database_exists, drop_database
 from sync_workers.sandbox.processes import POLITELY, Place, Service
 from sync_workers.sandbox.tryton.installation import alone_in, cache_folder, install
 from sync_workers.sandbox.tryton.rpc import Rpc

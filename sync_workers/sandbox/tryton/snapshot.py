@@ -18,13 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from psycopg2 import sql
 
-from sync_workers.sandbox.postgres import (
-    create_database,
-    database_exists,
-    drop_database,
-    execute,
-    program,
-)
+from sync_workers.sandbox.databases import create_database, database_exists, drop_database, execute
+from sync_workers.sandbox.postgres import program
 from sync_workers.sandbox.processes import Place, ServiceError, keep_secret
 from sync_workers.sandbox.tryton import cases, catalogue, equipment, installation, seed
 from sync_workers.sandbox.tryton.rpc import Rpc

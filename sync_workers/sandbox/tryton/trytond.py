@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from sync_workers.sandbox.postgres import database_url
+from sync_workers.sandbox.databases import database_url
 from sync_workers.sandbox.processes import POLITELY, Place, Running, ServiceError
 from sync_workers.sandbox.tryton.installation import environment
 

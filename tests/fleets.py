@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 
 from sync_workers.connectors.plain.signatures import headers
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.sandbox.services import Service, start_broker, start_postgres
 from tests.world import QUICK, SECRET, World
 

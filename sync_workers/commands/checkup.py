@@ -6,42 +6,23 @@
 
 from __future__ import annotations
 
-import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-from kombu.connection import Connection
-from redis.exceptions import RedisError
 
 from sync_workers import logs, mappings
+from sync_workers.commands.reach import Section, finding_of, place_of
 from sync_workers.connectors import registry
 from sync_workers.connectors.contract import Connector, FieldType, Finding
 from sync_workers.domain.mapping import Sheet
 from sync_workers.errors import SettingsError, SyncError
-from sync_workers.ledger.migrate import pending
-from sync_workers.services import connect_redis, read_services
 from sync_workers.settings import FROM_ENVIRONMENT, SYSTEMS_FILE, Settings
 from sync_workers.sheets import MAPPINGS_FOLDER, objects_of, paths_of, types_in
 
-CONNECT_S = 3.0
 STAND_IN = "http://unset.invalid/"  # passes for an address and for a secret, so that loading goes on
-
-
-@dataclass
-class Section:
-    """One part of the house and what was found there."""
-
-    title: str
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def is_well(self) -> bool:
-        return all(finding.ok for finding in self.findings)
 
 
 @dataclass
@@ -75,7 +56,7 @@ def read_configuration(environ: Mapping[str, str]) -> Checkup:
     try:
         settings = Settings.load({**environ, **dict.fromkeys(unset, STAND_IN)})
     except SettingsError as error:
-        section.findings.append(_finding(error))
+        section.findings.append(finding_of(error))
         return checkup
     logs.hide(settings.secrets)
     if not unset:
@@ -86,61 +67,6 @@ def read_configuration(environ: Mapping[str, str]) -> Checkup:
     checkup.sections.append(found)
     checkup.sections.append(_check_platforms(settings, sheets))
     return checkup
-
-
-def check_servers(settings: Settings) -> Section:
-    """Look at the ledger's database, its migrations, and the broker."""
-    section = Section("Servers")
-    running = read_services(settings.home)
-    database = settings.database_url or running.get("database_url")
-    broker = settings.broker_url or running.get("broker_url")
-    section.findings += check_database(database) if database else [_embedded("PostgreSQL", settings)]
-    section.findings += check_broker(broker) if broker else [_embedded("broker", settings)]
-    return section
-
-
-def check_database(url: str) -> list[Finding]:
-    """Look whether the database answers and has every migration."""
-    try:
-        missing = pending(url)
-    except SyncError as error:
-        return [_finding(error)]
-    steps = f"{len(missing)} migration{'s' if len(missing) > 1 else ''} missing: {', '.join(missing)}"
-    return [
-        Finding(f"PostgreSQL answers at {_place(url)}", True),
-        Finding(steps if missing else "the ledger has every migration", not missing,
-                "run 'sync-workers migrate'" if missing else ""),
-    ]  # fmt: skip
-
-
-def check_broker(url: str) -> list[Finding]:
-    """Look whether the broker answers."""
-    mend = "see that it runs and SYNC_BROKER_URL points to it"
-    try:
-        client = connect_redis(url)
-        if client is not None:
-            with client:
-                client.ping()
-        else:
-            with Connection(url, connect_timeout=CONNECT_S) as connection:  # type: ignore[no-untyped-call]
-                connection.ensure_connection(max_retries=1, timeout=CONNECT_S)
-    except (RedisError, OSError) as error:
-        said = logs.masked(str(error))
-        return [Finding(f"the broker at {_place(url)} does not answer: {said}", False, mend)]
-    return [Finding(f"the broker answers at {_place(url)}", True)]
-
-
-def check_port(host: str, port: int, variable: str) -> Finding:
-    """Look whether a process of ours could listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return Finding(f"{host}:{port} cannot be listened on: {error.strerror}", False,
-                           f"end what holds it, or set {variable} to another")  # fmt: skip
-    return Finding(f"{host}:{port} is free", True)
 
 
 def examine_systems(settings: Settings, sheets: Mapping[str, Sheet], *, fix: bool = False) -> list[Section]:
@@ -205,7 +131,7 @@ def _load_sheets(settings: Settings) -> tuple[dict[str, Sheet], Section]:
         try:
             sheet = mappings.load_sheet(file, settings.systems)
         except SettingsError as error:
-            section.findings.append(_finding(error))
+            section.findings.append(finding_of(error))
             continue
         section.findings.append(Finding(f"{sheet.source} can be read", True))
         if sheet.kind not in newest or newest[sheet.kind].version < sheet.version:
@@ -222,9 +148,9 @@ def _check_platforms(settings: Settings, sheets: Mapping[str, Sheet]) -> Section
         try:
             registry.build(system, paths_of(sheets, name), objects_of(sheets, name))
         except SyncError as error:
-            section.findings.append(_finding(error))
+            section.findings.append(finding_of(error))
         else:
-            section.findings.append(Finding(f"{name}: {system.platform} at {_place(system.base_url)}", True))
+            section.findings.append(Finding(f"{name}: {system.platform} at {place_of(system.base_url)}", True))
     return section
 
 
@@ -239,7 +165,7 @@ def _examine(
         described = _describe(connector, sheets, name)
     except SyncError as error:
         if section.is_well:  # else what was found already says it
-            section.findings.append(_finding(error))
+            section.findings.append(finding_of(error))
     return section, described
 
 
@@ -266,18 +192,5 @@ def _check_sheets(
     return section
 
 
-def _embedded(name: str, settings: Settings) -> Finding:
-    return Finding(f"{name}: 'sync-workers up' starts an embedded one below {settings.home}", True)
-
-
 def _problem(problem: mappings.Problem) -> Finding:
     return Finding(f"{problem.sheet}: {problem.field} {problem.what}", False, problem.mend)
-
-
-def _finding(error: SyncError) -> Finding:
-    return Finding(logs.masked(error.message), False, error.mend)
-
-
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

@@ -12,14 +12,8 @@ from typing import Any
 import click
 
 from sync_workers import logs
-from sync_workers.commands.checkup import (
-    Checkup,
-    Section,
-    check_servers,
-    examine_systems,
-    flows_of,
-    read_configuration,
-)
+from sync_workers.commands.checkup import Checkup, examine_systems, flows_of, read_configuration
+from sync_workers.commands.reach import Section, check_servers
 from sync_workers.connectors.contract import Finding
 
 MARKS = {True: ("✓", "green"), False: ("✗", "red")}

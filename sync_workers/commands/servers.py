@@ -17,7 +17,7 @@ from types import FrameType
 
 import psutil
 
-from sync_workers.commands.checkup import check_broker, check_database
+from sync_workers.commands.reach import check_broker, check_database
 from sync_workers.connectors.contract import Finding
 from sync_workers.errors import SettingsError, SyncError
 from sync_workers.sandbox.services import Member, Service, ServiceGroup, start_broker, start_postgres

@@ -12,13 +12,15 @@ from typing import NoReturn
 import click
 
 from sync_workers import logs
-from sync_workers.commands.checkup import Checkup, check_port, examine_systems, read_configuration
+from sync_workers.commands.checkup import Checkup, examine_systems, read_configuration
 from sync_workers.commands.doctor import show_section
 from sync_workers.commands.mapping import activate_missing
+from sync_workers.commands.reach import check_port
 from sync_workers.commands.servers import Servers, nothing_left, only_one, start_servers
 from sync_workers.connectors.contract import Finding
 from sync_workers.fleet import flower, passwords
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate

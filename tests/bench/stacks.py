@@ -14,7 +14,8 @@ import redis
 import requests
 
 from sync_workers.fleet.beat import RECONCILE_S, slot_at
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.ledger import slots
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate

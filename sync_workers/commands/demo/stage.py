@@ -28,7 +28,8 @@ from sync_workers.commands.up import find_procfile
 from sync_workers.connectors.contract import Finding
 from sync_workers.errors import SettingsError
 from sync_workers.fleet import flower
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.migrate import migrate

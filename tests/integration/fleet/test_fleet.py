@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from sync_workers.connectors import bodies
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.ledger.connection import Ledger
 from tests.integration.fleet.project import delivery, signed
 

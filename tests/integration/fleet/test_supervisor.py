@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from sync_workers.errors import SettingsError
-from sync_workers.fleet.supervisor import Supervisor, read_procfile
+from sync_workers.fleet.procfile import read_procfile
+from sync_workers.fleet.supervisor import Supervisor
 from sync_workers.sandbox.processes import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[3]

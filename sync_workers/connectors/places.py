@@ -24,8 +24,9 @@ from redis.exceptions import RedisError
 PREFIX = "sync:limit"
 LEASE_MARGIN_S = 5.0
 LOOK_AGAIN_S = (0.004, 0.03)  # other processes' places come free unheard, so we look
+RARER, RAREST_S = 0.15, 0.1  # of what a place was held for lately, if longer: each look is a round trip
 SHARED = 3  # of so many places one is not handed on while others wait: an empty one is idle until somebody looks
-WAITS_MS = 60  # so long a process that looked in vain counts as waiting: twice the time to its next look
+WAITS_LOOKS = 2  # a process that looked in vain counts as waiting for twice the time to its next look
 AWAY_S = 1.0  # how long Redis is left alone after it failed
 ANSWER_WITHIN_S = 10.0  # above the time-out of Redis: whoever hands over always says how that went
 
@@ -43,7 +44,10 @@ if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) + 60000)
   return 0
 end
-redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[4])
+local waits = redis.call('ZSCORE', KEYS[2], ARGV[4])
+if not waits or tonumber(waits) < now + tonumber(ARGV[5]) then
+  redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), ARGV[4])
+end
 redis.call('PEXPIRE', KEYS[2], 60000)
 local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return math.max(1, tonumber(oldest[2]) - now)
@@ -115,6 +119,7 @@ class _Local:
     """One process's own count of one thing, and its threads that wait, the longest first."""
 
     in_flight: int = 0
+    held_s: float = 0.0
     given_up: int = 0
     waiting: deque[_Waiter] = field(default_factory=deque)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -139,15 +144,18 @@ class Places:
         me = _Waiter(f"{own_name()}/{uuid.uuid4().hex}", int((budget_s + LEASE_MARGIN_S) * 1000))
         mine = self._local(key)
         while True:
+            soonest, latest = LOOK_AGAIN_S
+            latest = max(latest, min(RARER * mine.held_s, RAREST_S))
             if self._reach.is_there():
                 try:
-                    args: list[str | int] = [most, me.name, me.lease_ms, self._owner, WAITS_MS]
+                    waits_ms = int(WAITS_LOOKS * latest * 1000)
+                    args: list[str | int] = [most, me.name, me.lease_ms, self._owner, waits_ms]
                     left_ms = int(self._take(keys=self._keys(key), args=args))
                 except RedisError:
                     self._reach.failed()
                     continue
                 if left_ms == 0:
-                    return lambda: self._leave(mine, key, me.name)
+                    return self._entered(mine, key, me.name)
             else:
                 with mine.guard:
                     if mine.in_flight < max(1, most // self._share):
@@ -158,8 +166,18 @@ class Places:
             left_s = until - self._clock()
             if left_s <= 0:
                 return left_ms
-            if self._inherits(mine, me, min(left_s, random.uniform(*LOOK_AGAIN_S))):  # noqa: S311 -- only spreads the looks
-                return lambda: self._leave(mine, key, me.name)
+            pause_s = random.uniform(soonest, latest)  # noqa: S311 -- only spreads the looks
+            if self._inherits(mine, me, min(left_s, pause_s)):
+                return self._entered(mine, key, me.name)
+
+    def _entered(self, mine: _Local, key: str, name: str) -> Leave:
+        at = self._clock()
+
+        def leave() -> None:
+            mine.held_s = self._clock() - at
+            self._leave(mine, key, name)
+
+        return leave
 
     def _inherits(self, mine: _Local, me: _Waiter, seconds: float) -> bool:
         """Wait a moment to be given a place that comes free in this process."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from sync_workers.commands.init import sheets
 from sync_workers.sandbox.tryton.catalogue import GOLD, MAIN_WAREHOUSE, SECOND_WAREHOUSE, STANDARD
 
-POLL_S = {"stock": 3, "order": 3, "customer": 5, "part": 10, "shipment": 3, "invoice": 3, "credit_note": 5}
+POLL_S = {"stock": 3, "order": 4, "customer": 5, "part": 10, "shipment": 4, "invoice": 4, "credit_note": 5}
 # What this company packs goods in: the CRM's word, the symbol in its ERP, and what is in it.
 UNITS = (("box of 12", "bx12", "12 piece"), ("box of 100", "bx100", "100 piece"))
 WAREHOUSES = (MAIN_WAREHOUSE, SECOND_WAREHOUSE)

@@ -17,12 +17,11 @@ from sync_workers.sandbox.tryton import accounts, catalogue, warehouse
 CREATES_A_SALE = r'"model\.sale\.sale\.create"'
 LATE_S = 6.0
 LONG_S = 90.0
-SHIPPED = 2
 MEANT, MISTYPED = "BRG-6205-2RS", "BRG-6205-2RZ"
 
 
 def win_deals(day: Day) -> None:
-    for _ in range(4):
+    for _ in range(2):
         day.win(day.anybody(), day.some_lines())
 
 
@@ -83,10 +82,8 @@ def move_goods(day: Day) -> None:
     clerk = day.stage.clerk
     for code in ("BRG-6204-2RS", "00401", "SEAL 25 47 10"):
         warehouse.receive_goods(clerk, code, 250)
-    for number in range(1, SHIPPED + 1):
-        day.say(f"shipping order {number} of {SHIPPED}")
-        if not day.ship_one(but=everyday.PARCELS):
-            raise StoryError("no order reached the warehouse", mend="see the logs of the worker")
+    if not day.ship_one(but=everyday.PARCELS):
+        raise StoryError("no order reached the warehouse", mend="see the logs of the worker")
 
 
 def type_count(day: Day) -> None:
@@ -120,10 +117,10 @@ WORKING_DAY = Scenario(
     (
         FIRST_LOAD,
         Act("from now on the CRM delivers a fifth of its webhooks twice, and in no order", everyday.deliver_badly),
-        Act("sales reps win four deals, in pieces and in boxes", win_deals),
+        Act("four deals are won, one at another amount than its lines, one in pallets", everyday.win_cases),
+        Act("sales reps win two more, in pieces and in boxes", win_deals),
         Act("a deal names a part that does not exist, another one is mistyped", wrong_parts),
         Act("a brand-new company is entered, its first deal won, and a second copy merged", everyday.new_company),
-        Act("four more deals: one at another amount than its lines, one in pallets", everyday.win_cases),
         Act("reps edit customers: a phone, an address, an e-mail", edit_customers),
         Act("the ERP stores two orders and drops the connection before it answers", lose_answers),
         Act("three more deals; in the middle the worker is killed with kill -9", kill_worker),
@@ -131,10 +128,10 @@ WORKING_DAY = Scenario(
         Act("a customer orders beyond the credit limit", beyond_credit),
         Act(f"the ERP answers {LATE_S:.0f} s late", answer_late),
         Act("the ERP's price of a part changes", everyday.change_a_price),
-        Act("the mistyped part is corrected in the CRM, which is enough", correct_part),
-        Act(f"the warehouse receives three parts and ships {SHIPPED} orders", move_goods),
+        Act("the warehouse receives three parts and ships an order", move_goods),
         Act("one more order leaves in two parcels, and a piece comes back", everyday.ship_and_return),
         Act("a rep changes it too late, another deal is lost", everyday.change_too_late),
+        Act("the mistyped part is corrected in the CRM, which is enough", correct_part),
         Act("the customer pays the first invoice", everyday.pay),
     ),
     check=everyday.check,

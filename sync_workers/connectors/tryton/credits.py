@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from sync_workers.connectors.tryton.invoices import BOOKED, CANCELLED, LINE, MODEL, may_belong
 from sync_workers.connectors.tryton.origins import SALE
-from sync_workers.connectors.tryton.progress import BEFORE, INVOICE
+from sync_workers.connectors.tryton.progress import INVOICE, has_left
 from sync_workers.connectors.tryton.records import PAGE, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
 
@@ -34,8 +34,11 @@ TABLES = (
 
 
 def fill(session: Session, rows: Sequence[Row], within: Deadline) -> None:
-    """Put ``credits``, rows of ``account.invoice``, into each order; two calls for a page of them at most."""
-    begun = {f"{SALE},{row['id']}": row for row in rows if row["state"] not in BEFORE}
+    """Put ``credits``, rows of ``account.invoice``, into each order of which something has left or was billed.
+
+    Two calls for a page of them at most.
+    """
+    begun = {f"{SALE},{row['id']}": row for row in rows if has_left(row) or row["invoices"]}
     for row in begun.values():
         row["credits"] = []
     if not begun:

@@ -6,6 +6,7 @@ each is run stands in the modules of their names.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 
+AGAIN_AFTER_S = 3.0
+
+
 class Stoppable(Protocol):
     """What a group can hold: an embedded server, an ERP, a proxy, a worker."""
 
@@ -43,12 +47,16 @@ class ServiceGroup:
     SIGTERM and SIGINT end the block as SystemExit(143) and KeyboardInterrupt do; further ones that
     arrive while servers are being stopped are ignored, since half a stop leaves orphans. Servers
     run in sessions of their own, so a Ctrl-C at the terminal reaches this program alone.
+
+    A signal is sent again until the block ends: what a handler raises is lost when Python was just inside the
+    callback of a weak reference, as it often is while it imports.
     """
 
     def __init__(self) -> None:
         self._members: list[Stoppable] = []
         self._handlers: dict[signal.Signals, Any] = {}
         self._is_stopping = False
+        self._is_over = threading.Event()
 
     def add(self, member: Member) -> Member:
         """Take over stopping ``member`` and return it."""
@@ -78,6 +86,7 @@ class ServiceGroup:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over.set()
         try:
             self.stop()
         finally:
@@ -85,8 +94,13 @@ class ServiceGroup:
                 signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._is_stopping:
+        if self._is_stopping or self._is_over.is_set():
             return
+        threading.Thread(target=self._insist, args=(number,), daemon=True).start()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
+
+    def _insist(self, number: int) -> None:
+        if not self._is_over.wait(AGAIN_AFTER_S) and not self._is_stopping:
+            os.kill(os.getpid(), number)

@@ -223,6 +223,26 @@ def test_a_group_leaves_nothing_running(ending, code, home):
     assert not any(is_alive(pid) for pid in pids)
 
 
+DEAF = """
+import os, signal, weakref
+from sync_workers.sandbox.services import ServiceGroup
+class Thing: pass
+with ServiceGroup():
+    thing = Thing()
+    kept = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    del thing
+    print("went on", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_ctrl_c_that_comes_where_python_drops_exceptions_ends_a_group_all_the_same():
+    program = subprocess.run([sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=60, check=False)
+    assert "Exception ignored in" in program.stderr
+    assert program.stdout == "went on\n"
+    assert program.returncode == -signal.SIGINT
+
+
 def test_servers_of_a_killed_program_are_taken_over_and_stopped_by_the_next(home):
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(home), ""], stdout=subprocess.PIPE, text=True

@@ -54,14 +54,8 @@ class _PlainSocket(socket.socket):
         _send_all(self, super().send, data)
 
 
-class _TlsSocket(ssl.SSLSocket):
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        if (budget := in_force()) is not None:
-            self.settimeout(budget.left())
-        return super().recv_into(*args, **options)
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        _send_all(self, super().send, data)
+class _TlsSocket(_PlainSocket, ssl.SSLSocket):
+    """The same, over TLS: what the plain one calls above it is then TLS's own."""
 
 
 @lru_cache(maxsize=32)

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from sync_workers.errors import SettingsError
 from sync_workers.sandbox.faults import Fault, Rule, Rules
-from sync_workers.sandbox.handlers import HOP_BY_HOP, Answer, Handler, answering, serve
+from sync_workers.sandbox.handlers import HOP_BY_HOP, Answer, Handler, answering, read_body, serve
 
 TARGET_WITHIN_S = 120.0
 
@@ -179,7 +179,7 @@ class FaultProxy:
 
 def _forwarder(proxy: FaultProxy) -> type[Handler]:
     def forward(self: Handler) -> None:
-        proxy.handle(self, self.read_body())
+        proxy.handle(self, read_body(self))
 
     return answering(forward, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

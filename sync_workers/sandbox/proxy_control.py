@@ -13,7 +13,7 @@ import click
 
 from sync_workers.errors import SettingsError
 from sync_workers.sandbox.faults import Rule
-from sync_workers.sandbox.handlers import Answer, Handler, answering, serve
+from sync_workers.sandbox.handlers import Answer, Handler, answering, read_body, serve
 from sync_workers.sandbox.proxy import FaultProxy
 
 
@@ -21,7 +21,7 @@ def serve_control(proxy: FaultProxy, listen: tuple[str, int]) -> ThreadingHTTPSe
     """Serve the switches of a proxy over HTTP, as the docstring of ``proxy.py`` lists them."""
 
     def control(self: Handler) -> None:
-        body = self.read_body()
+        body = read_body(self)
         status = 200
         said: dict[str, Any] = {}
         try:

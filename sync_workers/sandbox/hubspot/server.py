@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from sync_workers.sandbox.handlers import read_body
 from sync_workers.sandbox.hubspot import routes
 from sync_workers.sandbox.hubspot.faults import Fault
 from sync_workers.sandbox.hubspot.limits import BURST, throttled
@@ -48,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
             path,
             parse_qs(url.query, keep_blank_values=True),
             {name.lower(): value for name, value in self.headers.items()},
-            self._read_body(),
+            read_body(self),
         )
         if fault is None:
             self._send(routes.answer(self.server.account, request))
@@ -56,16 +57,6 @@ class Handler(BaseHTTPRequestHandler):
             self._fail(fault, request)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
-
-    def _read_body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
 
     def _fail(self, fault: Fault, request: Request) -> None:
         """Carry a fault out; all but throttle and error do the work first."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sync_workers.connectors.tryton.invoices import BOOKED, CANCELLED, LINE, MODEL, may_belong
-from sync_workers.connectors.tryton.origins import SALE
+from sync_workers.connectors.tryton.invoices import LINE, MODEL, may_belong
+from sync_workers.connectors.tryton.origins import CREDITED, SALE
 from sync_workers.connectors.tryton.progress import INVOICE, has_left
 from sync_workers.connectors.tryton.records import PAGE, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
@@ -36,7 +36,7 @@ TABLES = (
 def fill(session: Session, rows: Sequence[Row], within: Deadline) -> None:
     """Put ``credits``, rows of ``account.invoice``, into each order of which something has left or was billed.
 
-    Two calls for a page of them at most.
+    Two calls for all of them, more only where they have hundreds of lines.
     """
     begun = {f"{SALE},{row['id']}": row for row in rows if has_left(row) or row["invoices"]}
     for row in begun.values():
@@ -51,7 +51,7 @@ def fill(session: Session, rows: Sequence[Row], within: Deadline) -> None:
         f"{LINE},{line}": row
         for row in begun.values()
         for invoice in row["invoices"]
-        if invoice["state"] in (*BOOKED, CANCELLED)
+        if invoice["state"] in CREDITED
         for line in invoice["lines"]
     }
     sources = sorted(billed)

@@ -116,8 +116,8 @@ def invoices(row: Row) -> str | None:
 
 def credit_notes(row: Row) -> str | None:
     """Return one line per credit note: those among its invoices, and what ``credits`` found elsewhere."""
-    own = [one for one in row.get("invoices") or [] if one["total_amount"] < 0]
-    return _billed(row, [*own, *row.get("credits", [])])
+    found = [*(row.get("invoices") or []), *row.get("credits", [])]
+    return _billed(row, [one for one in found if one["total_amount"] < 0])
 
 
 def _billed(row: Row, documents: Iterable[Row]) -> str | None:

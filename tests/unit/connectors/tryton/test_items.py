@@ -10,7 +10,7 @@ import pytest
 from sync_workers.connectors.tryton import contacts
 from sync_workers.connectors.tryton.addresses import _Planned, _put_in_order
 from sync_workers.connectors.tryton.keys import address_key, comment_for, key_in
-from sync_workers.connectors.tryton.progress import is_open, of_line, state
+from sync_workers.connectors.tryton.progress import credit_notes, invoices, is_open, of_line, state
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,19 @@ def order(state_, progress, *moves, invoices=()):
 )  # fmt: skip
 def test_state_and_openness_of_an_order(row, shown, open_):
     assert (state(row), is_open(row)) == (shown, open_)
+
+
+def billed(number, total):
+    row = {"id": number, "number": f"N{number}", "state": "posted", "invoice_date": None}
+    return row | {"total_amount": Decimal(total)}
+
+
+def test_what_is_below_zero_is_a_credit_note_wherever_it_was_found_and_once():
+    row = {
+        "currency": {"code": "USD"},
+        "invoices": [billed(1, "10"), billed(2, "-4")],
+        # the fourth takes a credit note back: it asks for money again
+        "credits": [billed(3, "-1"), billed(3, "-1"), billed(4, "4")],
+    }
+    assert invoices(row) == "N1: posted, 10 USD"
+    assert credit_notes(row) == "N2: posted, -4 USD\nN3: posted, -1 USD"

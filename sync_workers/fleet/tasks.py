@@ -23,7 +23,7 @@ from sync_workers.fleet.queues import BULK, DEAD_LETTER, LIVE
 from sync_workers.fleet.wakeups import Wake, Wakeups, wake_of
 from sync_workers.flows import contracts, polling, subscriptions
 from sync_workers.flows import reconcile as reconciling
-from sync_workers.ledger import heartbeats, records
+from sync_workers.ledger import doorstep, heartbeats, records
 from sync_workers.ledger import retention as keeping
 from sync_workers.ledger.alerts import Outbox, close_incident, raise_alert
 from sync_workers.ledger.connection import Collision, LedgerDown
@@ -32,6 +32,7 @@ from sync_workers.runtime import Runtime, current_runtime
 log = logs.get(__name__)
 
 SWEEP_LIMIT = 2000
+LEFT_AFTER_S = 5.0  # whoever accepted it sorts it sooner, if it lives
 
 _gathered: dict[str, Gathering] = {}  # by queue
 
@@ -74,10 +75,16 @@ def _drain(runtime: Runtime, queue: str, ids: Sequence[int], end: Callable[[], N
 
 @app.task(name="sync.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Wake what is due and whose message was lost, never sent, or read by a worker that died."""
+    """Wake what is due and whose message was lost, never sent, or read by a worker that died.
+
+    And sort what a receiver accepted in a burst and left, having died.
+    """
     runtime = current_runtime()
 
     def work() -> Sequence[tuple[int, str, str]]:
+        for _ in range(SWEEP_LIMIT // doorstep.MOST_AT_ONCE):
+            if doorstep.sort_out(runtime.ledger, older_than_s=LEFT_AFTER_S) is None:
+                break
         with runtime.ledger.transaction() as tx:
             return records.due(tx, limit=SWEEP_LIMIT, kinds=list(runtime.versions))
 

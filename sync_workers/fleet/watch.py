@@ -22,7 +22,7 @@ from celery.worker import state
 from sync_workers import logs
 from sync_workers.errors import TransientError
 from sync_workers.fleet.app import app
-from sync_workers.ledger import circuits, cursors, heartbeats, records
+from sync_workers.ledger import circuits, cursors, doorstep, heartbeats, records
 from sync_workers.ledger.alerts import close_incident, raise_alert
 from sync_workers.ledger.statements import Tx
 from sync_workers.runtime import Runtime, current_runtime
@@ -94,13 +94,13 @@ def _polls(tx: Tx, runtime: Runtime) -> Iterator[Silence]:
 
 
 def _stuck(tx: Tx) -> Silence:
-    oldest = records.oldest_due(tx)
-    age_s = oldest.total_seconds() if oldest is not None else 0.0
+    _, accepted = doorstep.lying(tx)
+    age_s = max(age.total_seconds() if age is not None else 0.0 for age in (records.oldest_due(tx), accepted))
     return Silence(
         "stuck work",
         age_s > STUCK_AFTER_S,
         "work is due and nobody does it",
-        f"The oldest due record has waited for {age_s:.0f} s. See that workers run"
+        f"The oldest of it has waited for {age_s:.0f} s. See that workers run"
         " and have the active mapping versions.",
     )
 

@@ -79,6 +79,11 @@ CHECKS = (
            AND d.received_at > (SELECT coalesce(min(received_at), 'infinity') FROM events)
            AND NOT EXISTS (SELECT FROM events e WHERE e.id = d.event_id)
     """),
+    Check("L1", """
+        SELECT count || ' deliveries that were accepted at ' || to_char(received_at, 'YYYY-MM-DD HH24:MI:SS')
+               || ' UTC are not sorted into events'
+          FROM doorstep WHERE received_at < clock_timestamp() - make_interval(secs => %(stuck_s)s)
+    """, "SELECT coalesce(sum(count), 0) FROM doorstep"),
     # L2: nothing is doubled
     Check("L2", """
         SELECT 'record ' || record_id || ' has ' || count(*) || ' counterparts in ' || system || ': '

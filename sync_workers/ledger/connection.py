@@ -19,9 +19,10 @@ DEADLOCK_TRIES = 5
 CONNECT_S = 5
 PING_AFTER_S = 0.5  # a round trip for each transaction would cost a tenth of the whole work
 IDLE_IN_TRANSACTION_S = 60  # a frozen worker must not keep row locks for ever
+_ANSWERED = (psycopg2.extensions.TransactionRollbackError, psycopg2.errors.ProgramLimitExceeded)
 _GONE = (psycopg2.OperationalError, psycopg2.InterfaceError, exc.OperationalError, exc.TimeoutError)
 # Compiling a plan costs more than any of ours takes. What is prepared looks up by key, whatever its parameters are.
-_SESSION = (f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S * 1000}"
+SESSION = (f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_S * 1000}"
             " -c jit=off -c plan_cache_mode=force_generic_plan")
 _BY_KEY = "enable_seqscan=off"  # a young table seems cheap to read whole, and the plan outlives its youth
 
@@ -59,7 +60,7 @@ class Ledger:
             driver_url(url), pool_size=pool_size, max_overflow=pool_size, pool_timeout=30,
             pool_use_lifo=True,  # the one that worked last has the most plans, and the others may rest
             connect_args={"connect_timeout": CONNECT_S,
-                          "options": f"{_SESSION} -c {_BY_KEY}" if by_key else _SESSION,
+                          "options": f"{SESSION} -c {_BY_KEY}" if by_key else SESSION,
                           "application_name": "sync-workers"},
         )
         event.listen(self.engine, "connect", _leave_transactions_to_us)
@@ -91,7 +92,7 @@ class Ledger:
                 tx = Tx(connection.cursor(), connection.info.setdefault("executed", {}), singly=singly)
                 yield tx
             except psycopg2.OperationalError as error:
-                if isinstance(error, psycopg2.extensions.TransactionRollbackError):
+                if isinstance(error, _ANSWERED):
                     _roll_back(connection, tx)
                 else:
                     connection.invalidate(error)
@@ -154,7 +155,7 @@ def _sorted_errors() -> Iterator[None]:
         yield
     except psycopg2.extensions.TransactionRollbackError as error:
         raise Collision(f"the ledger's transaction met another one: {_first_line(error)}") from error
-    except psycopg2.DataError as error:
+    except (psycopg2.DataError, psycopg2.errors.ProgramLimitExceeded) as error:  # a text too long for its index
         raise Unstorable(f"the ledger cannot store a value: {_first_line(error)}",
                          mend="remove the control character or the impossible value at its source") from error
     except _GONE as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sync_workers.ledger import circuits
+from sync_workers.ledger import circuits, doorstep
 from sync_workers.ledger.statements import Tx
 
 OUTCOMES = ("applied", "unchanged", "superseded", "dead", "handled", "discarded")
@@ -48,10 +48,13 @@ SHOWN_ALERTS = 50
 def status(tx: Tx) -> dict[str, Any]:
     """Return the fixed shape of ``status --json``, with holds and alerts spelled out beside it."""
     found: dict[str, int] = {row[0]: row[1] for row in tx.rows(EVENTS)}
-    events = {"received": sum(found.values()), "pending": found.get("pending", 0)}
+    lying, accepted = doorstep.lying(tx)
+    found["pending"] = found.get("pending", 0) + lying
+    events = {"received": sum(found.values()), "pending": found["pending"]}
     events |= {name: found.get(name, 0) for name in OUTCOMES}
     row = tx.execute(RECORDS).fetchone() or (0, 0, 0, 0.0, 0, 0)
-    records = {"due": row[0], "held": row[1], "dead": row[2], "oldest_due_s": round(row[3], 1), "waiting": row[4],
+    oldest_s = max(row[3], accepted.total_seconds() if accepted is not None else 0.0)
+    records = {"due": row[0], "held": row[1], "dead": row[2], "oldest_due_s": round(oldest_s, 1), "waiting": row[4],
                "at_work": row[5]}
     return {
         "events": events, "records": records, "systems": systems(tx), "alerts": _alerts(tx), "holds": _holds(tx),

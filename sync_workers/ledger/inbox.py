@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sync_workers.ledger import aliases, deliveries
@@ -27,7 +28,7 @@ class Arrival:
     """One hint that a record may have changed.
 
     ``key`` only where the sender issues one or it is finer than two edits can share (protocol A2).
-    ``same_as`` are older ids that now lead to ``external_id`` (R5).
+    ``same_as`` are older ids that now lead to ``external_id`` (R5). ``received_at`` only where it came before now.
     """
 
     system: str
@@ -40,6 +41,7 @@ class Arrival:
     echo: bool = False
     note: str | None = None
     same_as: tuple[str, ...] = ()
+    received_at: datetime | None = None
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -63,13 +65,13 @@ UPDATE records r SET asked = r.asked + news.n, due_at = least(r.due_at, clock_ti
 RETURNING r.id, r.asked
 """)
 INSERT = Prepared("""
-INSERT INTO events (id, record_id, gen, system, kind, external_id, source, echo, version, note, payload)
+INSERT INTO events (id, record_id, gen, system, kind, external_id, source, echo, version, note, received_at, payload)
 OVERRIDING SYSTEM VALUE
 SELECT coalesce(n.event_id, nextval('events_id_seq'::regclass)), n.record_id, n.gen, n.system, n.kind,
-       n.external_id, n.source, n.echo, n.version, n.note, n.payload::jsonb
+       n.external_id, n.source, n.echo, n.version, n.note, coalesce(n.received_at, clock_timestamp()), n.payload::jsonb
   FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
-              %s::bool[], %s::text[], %s::text[], string_to_array(%s, chr(30), ''))
-    AS n (event_id, record_id, gen, system, kind, external_id, source, echo, version, note, payload)
+              %s::bool[], %s::text[], %s::text[], %s::timestamptz[], string_to_array(%s, chr(30), ''))
+    AS n (event_id, record_id, gen, system, kind, external_id, source, echo, version, note, received_at, payload)
 RETURNING record_id, gen, id
 """)
 UNSETTLED_TWINS = Prepared("""
@@ -110,7 +112,8 @@ def record_arrivals(tx: Tx, arrivals: Sequence[Arrival]) -> list[Arrived]:
     for number, gen in zip(told, gens, strict=True):
         one = arrivals[number]
         rows.append((slots[number].event_id, records[one.place].id, gen, *one.place, one.source, one.echo,
-                     one.version, storable(one.note), payloads[number]))
+                     one.version, storable(one.note), one.received_at and one.received_at.isoformat(),
+                     payloads[number]))
     events = _insert(tx, rows)
     given = dict(zip(told, gens, strict=True))
     arrived = []
@@ -131,7 +134,7 @@ def touch(tx: Tx, record_ids: Iterable[int], source: str, note: str | None) -> l
     for record_id, gen in zip(ids, gens, strict=True):
         one = found[record_id]
         rows.append((None, record_id, gen, one.origin_system, one.kind, one.origin_id, source, False, None,
-                     storable(note), None))
+                     storable(note), None, None))
     events = _insert(tx, rows)
     return [Arrived(record_id, found[record_id].kind, events[record_id, gen], gen, True)
             for record_id, gen in zip(ids, gens, strict=True)]

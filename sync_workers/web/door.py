@@ -23,8 +23,10 @@ from sync_workers.connectors.bodies import MAX_DELIVERY
 from sync_workers.connectors.contract import Request
 from sync_workers.errors import TransientError
 from sync_workers.fleet.memory import spare_the_lasting
+from sync_workers.ledger.line import Line
 from sync_workers.web.app import AWAY, DEFECT, HOOKS, ONLY_POST, Parts, Site, create_app
 from sync_workers.web.bodies import Called, Unacceptable, address, announced, bounded
+from sync_workers.web.burst import Burst
 from sync_workers.web.replies import Answer, said
 from sync_workers.web.writer import Delivery
 
@@ -46,12 +48,15 @@ class Door:
         self._opening: asyncio.Future[Parts] | None = None
         self._waiting: dict[Delivery, tuple[asyncio.Future[None], float]] = {}
         self._expiry: asyncio.TimerHandle | None = None
+        self._burst: Burst | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         sys.setswitchinterval(SWITCH_S)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._burst is not None:
+            self._burst.close()
         self._site.close()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
@@ -72,8 +77,11 @@ class Door:
     async def _hook(self, system: str, scope: Any, protocol: Any) -> Answer:
         if scope.method != "POST":
             return ONLY_POST
-        receiver = (self._site.parts() if self._site.is_open else await self._opened()).receiver
-        step = receiver.begin(system, await _reading(scope, protocol, receiver.knows(system)), self._tell)
+        parts = self._site.parts() if self._site.is_open else await self._opened()
+        receiver = parts.receiver
+        burst = self._burst or self._bursting(parts)
+        reading = await _reading(scope, protocol, receiver.knows(system))
+        step = receiver.begin(system, reading, burst.submit)
         if isinstance(step, Answer):
             return step
         if step.delivery is not None:
@@ -88,6 +96,13 @@ class Door:
             self._opening = self._loop.run_in_executor(self._threads, self._site.parts)
             self._opening.add_done_callback(self._forget_opening)
         return await asyncio.shield(self._opening)
+
+    def _bursting(self, parts: Parts) -> Burst:
+        self._burst = burst = Burst(
+            parts.writer, Line(parts.runtime.ledger.url), tell=self._tell, tell_here=self._wake, put=parts.sorter.ring
+        )
+        parts.sorter.is_busy = lambda: burst.is_on
+        return burst
 
     def _forget_opening(self, opening: asyncio.Future[Parts]) -> None:
         self._opening = None

@@ -29,7 +29,8 @@ SELECT (SELECT count(*) FROM records WHERE due_at <= clock_timestamp()),
        (SELECT count(*) FROM records WHERE state = 'held'),
        (SELECT count(*) FROM records WHERE state = 'dead'),
        (SELECT count(*) FROM alerts WHERE closed_at IS NULL),
-       (SELECT count(*) FROM alerts WHERE sent_at IS NULL AND closed_at IS NULL)
+       (SELECT count(*) FROM alerts WHERE sent_at IS NULL AND closed_at IS NULL),
+       (SELECT coalesce(sum(count), 0) FROM doorstep)
 """
 _NAMES = (
     ("sync_records_due", "Records that are due now"),
@@ -38,6 +39,7 @@ _NAMES = (
     ("sync_records_dead", "Records that wait for a person"),
     ("sync_alerts_open", "Open incidents"),
     ("sync_alerts_unsent", "Open incidents that nobody has been told of yet"),
+    ("sync_doorstep", "Events accepted in a burst that are not sorted yet"),
 )
 
 

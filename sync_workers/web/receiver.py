@@ -19,7 +19,7 @@ from sync_workers.errors import Malformed, Refused, TransientError
 from sync_workers.ledger.inbox import Arrival
 from sync_workers.web.bodies import Environ, Unacceptable, read_request
 from sync_workers.web.replies import Answer
-from sync_workers.web.writer import Delivery, GroupWriter, Tell
+from sync_workers.web.writer import Delivery, GroupWriter
 
 log = logs.get(__name__)
 
@@ -35,6 +35,7 @@ TOOK = Histogram(
 
 Quarantine = Callable[[str, str, bytes], None]
 Read = Callable[[str | None], Request]
+Submit = Callable[[Sequence[Arrival]], Delivery]
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +78,8 @@ class Receiver:
     def take(self, system: str, environ: Environ) -> Answer:
         """Take one delivery and say what to answer. Never raises for what a sender can cause."""
         settled = threading.Event()
-        step = self.begin(system, lambda public_url: read_request(environ, public_url), lambda _: settled.set())
+        step = self.begin(system, lambda public_url: read_request(environ, public_url),
+                          lambda arrivals: self._writer.submit(arrivals, lambda _: settled.set()))
         if isinstance(step, Answer):
             return step
         if step.delivery is not None and not settled.wait(self.answer_within_s):
@@ -87,18 +89,18 @@ class Receiver:
     def knows(self, system: str) -> bool:
         return system in self._connectors
 
-    def begin(self, system: str, read: Read, tell: Tell) -> Answer | Underway:
-        """Verify and split a delivery and hand it to the writer, without waiting for anything.
+    def begin(self, system: str, read: Read, submit: Submit) -> Answer | Underway:
+        """Verify and split a delivery and submit it for being stored, without waiting for anything.
 
-        ``read`` returns the request for a public URL, or raises Unacceptable. ``tell`` is called as the writer
-        says; then ``finish`` gives the answer. Never raises for what a sender can cause.
+        ``read`` returns the request for a public URL, or raises Unacceptable. ``submit`` returns what will be
+        settled; then ``finish`` gives the answer. Never raises for what a sender can cause.
         """
         connector = self._connectors.get(system)
         if connector is None:
             DELIVERIES.labels("-", "unknown").inc()
             return Answer(404, "there is no such system")
         started = time.monotonic()
-        return self._counted(system, started, lambda: self._begin(connector, started, read, tell))
+        return self._counted(system, started, lambda: self._begin(connector, started, read, submit))
 
     def finish(self, step: Underway) -> Answer:
         """Say what to answer to a delivery that is settled. Looks into the ledger if ``is_to_be_kept``."""
@@ -122,7 +124,7 @@ class Receiver:
         TOOK.observe(time.monotonic() - started)
         return answer
 
-    def _begin(self, connector: Connector, started: float, read: Read, tell: Tell) -> Done:
+    def _begin(self, connector: Connector, started: float, read: Read, submit: Submit) -> Done:
         try:
             request = read(self._public_urls.get(connector.system))
             connector.verify(request)
@@ -141,7 +143,7 @@ class Receiver:
         arrivals = self._arrivals(connector.system, notices)
         if not arrivals:
             return "accepted", _noted(connector, 0)
-        return Underway(connector, request, started, self._writer.submit(arrivals, tell))
+        return Underway(connector, request, started, submit(arrivals))
 
     def _finish(self, step: Underway) -> tuple[str, Answer]:
         if step.delivery is None:

@@ -88,6 +88,10 @@ class GroupWriter:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def store(self, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, Exception]]:
         """Store all of a delivery and return what the ledger cannot hold (NUL in a text, say), with why.
 

@@ -109,8 +109,8 @@ class Fleet:
         PostgreSQL's own renew them once there are rows.
         """
         with self.ledger.transaction() as tx:
-            tx.execute("TRUNCATE events, attempts, deliveries, refs, records, overrules, dead_letters, identities"
-                       " CASCADE")
+            tx.execute("TRUNCATE doorstep, events, attempts, deliveries, refs, records, overrules, dead_letters,"
+                       " identities CASCADE")
 
     def _skip_sweeps(self) -> None:
         """Take the slots of the full sweeps, which come every six hours.

@@ -6,6 +6,7 @@ says that it has happened. Nothing in the product knows of it.
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import Any
 
 from sync_workers.connectors.plain.connector import PlainConnector
 from sync_workers.fleet import wakeups
-from sync_workers.ledger import deliveries, inbox
+from sync_workers.ledger import deliveries, doorstep, inbox
+from sync_workers.ledger.line import Line
 from sync_workers.web import __main__ as web
-from sync_workers.web import writer
+from sync_workers.web import burst, writer
 from sync_workers.web.door import Door, create_door
 
 PLACES: dict[str, tuple[Any, str]] = {
@@ -29,20 +31,39 @@ PLACES: dict[str, tuple[Any, str]] = {
     "commit": (writer.GroupWriter, "_write_group"),
     "publish": (wakeups.Wakeups, "publish"),
 }
+BURST_PLACES: dict[str, tuple[Any, str]] = {
+    "put": (Line, "execute"),
+    "take": (doorstep, "_take"),
+    "record": (doorstep, "_record"),
+    "sort": (doorstep, "sort_out"),
+}
 
 
 def arm(step: str, marker: Path) -> None:
-    owner, name = PLACES[step]
+    in_a_burst = step in BURST_PLACES
+    if in_a_burst:
+        burst.BURST = 0
+    owner, name = {**PLACES, **BURST_PLACES}[step]
     real: Callable[..., Any] = getattr(owner, name)
 
-    def wrapped(*given: Any, **named: Any) -> Any:
-        result = real(*given, **named)
-        if not marker.exists():
-            marker.touch()
-            os.killpg(os.getpgid(0), signal.SIGKILL)
+    def die(result: Any) -> Any:
+        if result or not in_a_burst or name == "execute":  # a sorter that finds nothing has done no step
+            die_once(marker)
         return result
 
-    setattr(owner, name, wrapped)
+    async def awaited(*given: Any, **named: Any) -> Any:
+        return die(await real(*given, **named))
+
+    def called(*given: Any, **named: Any) -> Any:
+        return die(real(*given, **named))
+
+    setattr(owner, name, awaited if inspect.iscoroutinefunction(real) else called)
+
+
+def die_once(marker: Path) -> None:
+    if not marker.exists():
+        marker.touch()
+        os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def create_armed_door() -> Door:

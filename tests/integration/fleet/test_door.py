@@ -16,15 +16,17 @@ import pytest
 
 from sync_workers.connectors.bodies import MAX_DELIVERY
 from sync_workers.ledger.connection import LedgerDown
+from sync_workers.ledger.line import Line
 from sync_workers.runtime import Runtime
+from sync_workers.web import burst as bursts
 from sync_workers.web import door as doors
 from sync_workers.web.app import Site
 from sync_workers.web.bodies import MAX_HEADERS
 from sync_workers.web.door import Door
 from sync_workers.web.writer import GroupWriter
-from tests.fleets import Fleet, running
+from tests.fleets import Fleet, running, wait_for
 from tests.integration.fleet.project import delivery, signed
-from tests.integration.fleet.test_receiver import rows
+from tests.integration.fleet.test_receiver import queued, rows
 
 
 class Scope:
@@ -89,7 +91,9 @@ def serve(site: Site) -> Serve:
     return run
 
 
-def test_deliveries_that_come_together_share_commits_and_are_all_answered(serve: Serve, runtime: Runtime) -> None:
+def test_deliveries_that_come_together_share_commits_and_are_all_answered(
+    serve: Serve, site: Site, runtime: Runtime
+) -> None:
     bodies = [delivery(str(number)) for number in range(50)]
     exchanges = [Exchange(body) for body in bodies]
 
@@ -99,9 +103,58 @@ def test_deliveries_that_come_together_share_commits_and_are_all_answered(serve:
 
     serve(scene)
     assert {each.status for each in exchanges} == {202}
+    site.close()  # it sorts what lies on the doorstep
     assert rows(runtime.ledger, "SELECT count(*), count(DISTINCT external_id) FROM events") == [(50, 50)]
     ((transactions,),) = rows(runtime.ledger, "SELECT count(DISTINCT xmin::text) FROM events")
     assert transactions < 10
+
+
+def test_a_burst_is_answered_from_the_doorstep_and_becomes_events_and_wake_ups(
+    serve: Serve, site: Site, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bursts, "BURST", 0)
+    bodies = [delivery(str(number)) for number in range(100)]
+    exchanges = [Exchange(body) for body in [*bodies, bodies[0]]]  # one of them twice
+    kept: list[int] = []
+
+    async def scene(door: Door) -> None:
+        await asyncio.gather(*(door.__rsgi__(Scope(whole(each._body or b"")), each) for each in exchanges))
+        kept.extend(rows(runtime.ledger, "SELECT (SELECT count(*) FROM events)"
+                                         " + (SELECT coalesce(sum(count), 0) FROM doorstep)")[0])
+
+    serve(scene)
+    assert {each.status for each in exchanges} == {202}
+    assert kept[0] >= 100, "answered before the ledger had it"
+    site.close()
+    assert rows(runtime.ledger, "SELECT count(*), count(DISTINCT external_id) FROM events") == [(100, 100)]
+    assert rows(runtime.ledger, "SELECT count(*) FROM doorstep") == [(0,)]
+    assert rows(runtime.ledger, "SELECT count(*) FROM records WHERE due_at <= clock_timestamp()") == [(100,)]
+    assert len(queued(runtime)) == 100
+
+
+def test_in_a_burst_a_ledger_that_is_away_is_503_and_the_sender_comes_again(
+    serve: Serve, site: Site, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bursts, "BURST", 0)
+    bodies = [delivery(str(number)) for number in range(20)]
+    refused, taken = [Exchange(body) for body in bodies], [Exchange(body) for body in bodies]
+
+    async def scene(door: Door) -> None:
+        right = Line.execute
+
+        async def away(*_: Any) -> None:
+            raise LedgerDown("away")
+
+        monkeypatch.setattr(Line, "execute", away)
+        await asyncio.gather(*(door.__rsgi__(Scope(whole(each._body or b"")), each) for each in refused))
+        monkeypatch.setattr(Line, "execute", right)
+        await asyncio.gather(*(door.__rsgi__(Scope(whole(each._body or b"")), each) for each in taken))
+
+    serve(scene)
+    assert {each.status for each in refused} == {503}
+    assert {each.status for each in taken} == {202}
+    site.close()
+    assert rows(runtime.ledger, "SELECT count(*) FROM events") == [(20,)]
 
 
 @pytest.mark.parametrize(("scope", "exchange", "status"), [
@@ -166,8 +219,9 @@ def test_a_ledger_that_fails_and_one_that_hangs_are_503_and_the_sender_comes_aga
         assert go.wait(30)
         raise LedgerDown("away")
 
-    def with_commit(commit: Any) -> None:
-        monkeypatch.setattr(site.parts().receiver, "_writer", GroupWriter(commit))
+    def with_commit(door: Door, commit: Any) -> None:
+        burst = door._burst or door._bursting(site.parts())
+        monkeypatch.setattr(burst, "_writer", GroupWriter(commit))
 
     def fail(*_: Any) -> Any:
         raise LedgerDown("away")
@@ -175,15 +229,14 @@ def test_a_ledger_that_fails_and_one_that_hangs_are_503_and_the_sender_comes_aga
     failed, hung, after = Exchange(body), Exchange(body), Exchange(body)
 
     async def scene(door: Door) -> None:
-        right = site.parts().receiver._writer
-        with_commit(fail)
+        with_commit(door, fail)
         await door.__rsgi__(Scope(whole(body)), failed)
-        with_commit(hang)
+        with_commit(door, hang)
         site.parts().receiver.answer_within_s = 0.05
         await door.__rsgi__(Scope(whole(body)), hung)
         go.set()
         site.parts().receiver.answer_within_s = 4.5
-        monkeypatch.setattr(site.parts().receiver, "_writer", right)
+        monkeypatch.setattr(door._burst, "_writer", site.parts().writer)
         await door.__rsgi__(Scope(whole(body)), after)
 
     serve(scene)
@@ -243,6 +296,7 @@ def test_the_receiver_of_the_procfile_takes_what_is_sound_and_survives_what_is_n
     bodies = [delivery(str(number)) for number in range(64)]
     with ThreadPoolExecutor(32) as pool:
         assert set(pool.map(lambda body: request(fleet, body, signed(body)), bodies)) == {202}
+    wait_for(lambda: rows(runtime.ledger, "SELECT count(*) FROM doorstep") == [(0,)])
     assert rows(runtime.ledger, "SELECT count(*) FROM events") == [(64,)]
 
     body = delivery("chunked")

@@ -14,7 +14,7 @@ import pytest
 
 from sync_workers.engine.runs import Again, Drained
 from sync_workers.errors import PermanentError, SystemDown
-from sync_workers.fleet import tasks
+from sync_workers.fleet import tasks, watch
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
 from sync_workers.fleet.beat import Job, jobs, once, slot_at
 from sync_workers.fleet.messages import send_drain
@@ -22,7 +22,7 @@ from sync_workers.fleet.queues import ALL
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.fleet.wakeups import Wake, Wakeups
 from sync_workers.flows import polling
-from sync_workers.ledger import cursors, heartbeats
+from sync_workers.ledger import counts, cursors, doorstep, heartbeats
 from sync_workers.ledger.connection import LedgerDown
 from sync_workers.ledger.inbox import Arrival, record_arrivals
 from sync_workers.runtime import Runtime
@@ -245,6 +245,27 @@ def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     runtime.redis.flushdb()
     tasks.sweep()
     assert messages() == 2, "forty records, thirty-two to a message"
+
+
+def test_the_sweep_sorts_and_wakes_what_a_receiver_accepted_and_left(
+    runtime: Runtime, messages: Callable[..., int]
+) -> None:
+    texts = [str(doorstep.as_text(Arrival("crm", "order", str(number), "webhook"))) for number in range(40)]
+    runtime.ledger.run(lambda tx: tx.execute(doorstep.PUT, doorstep.as_row(texts)))
+    tasks.sweep()
+    assert messages() == 0, "it may still be sorted by whoever accepted it"
+    with runtime.ledger.transaction() as tx:
+        assert counts.status(tx)["events"]["pending"] == 40
+        tx.execute("UPDATE doorstep SET received_at = received_at - interval '10 minutes'")
+        assert counts.status(tx)["records"]["oldest_due_s"] >= 600
+    [stuck] = [silence for silence in watch.look(runtime) if silence.incident == "stuck work"]
+    assert stuck.is_open
+    runtime.ledger.run(lambda tx: tx.execute("DELETE FROM slots"))
+    tasks.sweep()
+    assert messages() == 2
+    with runtime.ledger.transaction() as tx:
+        assert tx.rows("SELECT count(*) FROM events") == [(40,)]
+        assert doorstep.lying(tx) == (0, None)
 
 
 def test_what_only_bulk_work_asked_for_never_stands_before_a_live_order(

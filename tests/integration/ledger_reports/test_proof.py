@@ -76,6 +76,8 @@ BREAKS: list[tuple[str, str, str]] = [
     ("L1", "INSERT INTO deliveries (system, key, event_id) VALUES ('crm', 'k', 424242)", "424242"),
     ("L1", "UPDATE records SET state = 'merged', merged_into = NULL; UPDATE events SET settled_at = NULL,"
            " outcome = NULL", "event"),
+    ("L1", "INSERT INTO doorstep (received_at, count, arrivals)"
+           " VALUES (clock_timestamp() - interval '1 hour', 3, '[]')", "3 deliveries that were accepted"),
     ("L3", "UPDATE attempts SET op = 'update', fields = '{\"total\": {\"before\": \"1\", \"after\": \"2\","
            " \"rule\": \"owner erp\"}}'", "wrote total to erp"),
     ("L3", "UPDATE attempts SET op = 'update', fields = ('{\"lines\": {\"before\": null, \"after\": null,"

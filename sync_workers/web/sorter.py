@@ -1,0 +1,82 @@
+"""Sorting what a burst left on the doorstep: in one thread, when there is time, and a little while there is none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from sync_workers import logs
+from sync_workers.errors import TransientError
+from sync_workers.ledger.inbox import Arrived
+
+log = logs.get(__name__)
+
+EVERY_S = 0.5  # in a burst: enough to keep workers busy, a tenth of the machine's time
+LOOK_S = 0.02
+AGAIN_S = 1.0  # the ledger is away
+
+
+class Sorter:
+    """Calls ``sort`` until it returns None, whenever it is rung, and tells ``committed`` of what became due."""
+
+    def __init__(
+        self,
+        sort: Callable[[], Sequence[Arrived] | None],
+        committed: Callable[[Sequence[Arrived]], None],
+        *,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._sort = sort
+        self._committed = committed
+        self._every_s = every_s
+        self.is_busy: Callable[[], bool] = lambda: False
+        self._rung = threading.Event()
+        self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Say that something lies there; returns at once."""
+        if self._rung.is_set():
+            return
+        self._rung.set()
+        with self._guard:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="sorter", daemon=True)
+                self._thread.start()
+
+    def stop(self, within_s: float) -> None:
+        """Sort what lies there, as far as the time allows; what is left is the sweep's."""
+        self._stopped.set()
+        self.ring()
+        if self._thread is not None:
+            self._thread.join(within_s)
+
+    def _work(self) -> None:
+        sorted_at = time.monotonic() - self._every_s
+        while True:
+            self._rung.wait()
+            while self.is_busy() and time.monotonic() < sorted_at + self._every_s and not self._stopped.is_set():
+                time.sleep(LOOK_S)
+            self._rung.clear()
+            sorted_at = time.monotonic()
+            if self._sort_once():
+                self._rung.set()
+            elif self._stopped.is_set():
+                return
+
+    def _sort_once(self) -> bool:
+        """Return whether there may be more."""
+        try:
+            arrived = self._sort()
+            if arrived is None:
+                return False
+            self._committed(arrived)
+        except TransientError as error:
+            log.warning("What lies on the doorstep waits for the ledger", error=type(error).__name__)
+            return not self._stopped.wait(AGAIN_S)
+        except Exception:  # without its thread the sweep alone would sort
+            log.exception("The sorter met a defect")
+            return not self._stopped.wait(AGAIN_S)
+        return True

@@ -12,7 +12,7 @@ from sync_workers.ledger.inbox import Arrived
 
 log = logs.get(__name__)
 
-EVERY_S = 0.5  # in a burst: enough to keep workers busy, a tenth of the machine's time
+EVERY_S = 1.0  # in a burst: enough to keep workers busy, a twentieth of the machine's time
 LOOK_S = 0.02
 AGAIN_S = 1.0  # the ledger is away
 

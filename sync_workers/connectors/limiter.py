@@ -25,6 +25,7 @@ from sync_workers.connectors.places import LOCAL, PREFIX, Places, Reach
 from sync_workers.errors import Throttled
 
 PATIENCE_S = 5.0
+RETURN_S = 2.0  # after so much patience a turn is not far
 
 THROTTLED = Counter("sync_limiter_throttled_total", "Calls that got no slot in time", ["system"])
 
@@ -122,7 +123,7 @@ class Limiter:
         place = self._places.enter(system, key, most, budget_s, until)
         if isinstance(place, int):
             # most places come free long before their leases end, which only those of the dead reach
-            raise self._throttled(system, min(place / 1000, self._patience_s))
+            raise self._throttled(system, min(place / 1000, RETURN_S))
         return place
 
     def _count(self, system: str, most: int, window_s: float, until: float) -> None:

@@ -218,7 +218,7 @@ def reap() -> None:
             del _children[pid]
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
+def wait_until(is_so: Callable[[], bool], seconds: float, *, every_s: float = LOOK_AGAIN_S) -> bool:
     """Ask until it is so, or the time is over; tell which."""
     ends = time.monotonic() + seconds
     while True:
@@ -227,7 +227,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
             return True
         if time.monotonic() > ends:
             return False
-        time.sleep(LOOK_AGAIN_S)
+        time.sleep(every_s)
 
 
 def choose_port(wanted: int | None = None) -> int:

@@ -24,6 +24,7 @@ BOXES = dict(catalogue.BOXES.values())
 IN_CRM = {catalogue.UNIT: "piece", catalogue.BOX_OF_12: "box of 12", catalogue.BOX_OF_100: "box of 100"}
 PIECES = {"piece": 1, "box of 12": 12, "box of 100": 100}
 WAIT_S = 90.0
+LOOKS_EVERY_S = 0.4  # as somebody at a screen: whatever is looked at has to answer, the ERP too
 
 DONE, HELD, DEAD = "order in the ERP", "held", "dead letter"
 TOLD = "as its story tells"  # judged by the facts of the story; the books see only that it stands once
@@ -95,7 +96,7 @@ class Day:
     def wait_for(self, is_so: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
         """Wait until it is so. StoryError when it takes longer."""
         began = time.monotonic()
-        if not processes.wait_until(is_so, within_s):
+        if not processes.wait_until(is_so, within_s, every_s=LOOKS_EVERY_S):
             raise StoryError(f"{what}: not there after {time.monotonic() - began:.0f} s", mend="see the logs")
 
     def note(self, fact: Fact) -> None:
@@ -181,31 +182,25 @@ class Day:
     def show_prices(self, code: str) -> None:
         self.exhibits.append(Exhibit(PRICES, code, f"prices of {code}"))
 
-    def sale_of(self, promise: Promise) -> int | None:
-        """Return the order that a deal became, as soon as it is confirmed."""
-        found = self.clerk.find(
-            "sale.sale",
-            [["reference", "=", reference_of(promise.deal)], ["state", "in", ["processing", "done"]]],
-        )
-        return found[0] if found else None
-
     def ship_one(self, *, but: str) -> bool:
         """Let the warehouse ship the next order that is confirmed, ``but`` of the deal with this name, which has
         a story of its own. False when none came in time."""
-        ready: list[tuple[str, int]] = []
+        waiting = {
+            reference_of(one.deal): one.deal
+            for one in self.deals if one.ending == DONE and one.deal not in self.shipped and one.name != but
+        }  # fmt: skip
+        confirmed = [["reference", "in", list(waiting)], ["state", "in", ["processing", "done"]]]
+        found: list[int] = []
 
         def is_ready() -> bool:
-            waiting = [
-                one for one in self.deals if one.ending == DONE and one.deal not in self.shipped and one.name != but
-            ]
-            ready[:] = [(one.deal, sale) for one in waiting if (sale := self.sale_of(one)) is not None]
-            return bool(ready)
+            found[:] = self.clerk.find("sale.sale", confirmed)
+            return bool(found)
 
-        if not processes.wait_until(is_ready, WAIT_S):
+        if not processes.wait_until(is_ready, WAIT_S, every_s=LOOKS_EVERY_S):
             return False
-        deal, sale = ready[0]
-        warehouse.ship(self.clerk, sale)
-        self.shipped.append(deal)
+        (sale,) = self.clerk.read("sale.sale", found[:1], "reference")
+        warehouse.ship(self.clerk, sale["id"])
+        self.shipped.append(waiting[sale["reference"]])
         return True
 
 

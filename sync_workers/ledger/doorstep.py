@@ -22,7 +22,7 @@ from sync_workers.ledger.statements import Prepared, Tx
 
 log = logs.get(__name__)
 
-MOST_AT_ONCE = 200  # arrivals that one transaction records
+MOST_AT_ONCE = 100  # arrivals that one transaction records; twice as many cost as much each, and more memory
 MOST_ROWS = 32
 
 PUT = "INSERT INTO doorstep (count, arrivals) VALUES (%s, %s)"

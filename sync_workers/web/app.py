@@ -15,7 +15,7 @@ from typing import Any
 
 from sync_workers import logs
 from sync_workers.errors import TransientError
-from sync_workers.fleet import passwords
+from sync_workers.fleet import memory, passwords
 from sync_workers.fleet.publisher import Publisher
 from sync_workers.fleet.wakeups import Wakeups, wake_of
 from sync_workers.ledger import doorstep, inbox, partitions
@@ -76,7 +76,7 @@ def assemble(runtime: Runtime) -> Parts:
         ledger.run(lambda tx: inbox.quarantine(tx, system, reason, body))
 
     writer = GroupWriter(commit, committed)
-    sorter = Sorter(lambda: doorstep.sort_out(ledger), committed)
+    sorter = Sorter(lambda: doorstep.sort_out(ledger), committed, rested=memory.give_back)
     sorter.ring()  # another process may have died over a burst
     systems = runtime.settings.systems
     receiver = Receiver(

@@ -25,10 +25,13 @@ class Sorter:
         sort: Callable[[], Sequence[Arrived] | None],
         committed: Callable[[Sequence[Arrived]], None],
         *,
+        rested: Callable[[], object] = lambda: None,
         every_s: float = EVERY_S,
     ) -> None:
+        """``rested`` is called when all of what was sorted is done."""
         self._sort = sort
         self._committed = committed
+        self._rested = rested
         self._every_s = every_s
         self.is_busy: Callable[[], bool] = lambda: False
         self._rung = threading.Event()
@@ -55,6 +58,7 @@ class Sorter:
 
     def _work(self) -> None:
         sorted_at = time.monotonic() - self._every_s
+        has_sorted = False
         while True:
             self._rung.wait()
             while self.is_busy() and time.monotonic() < sorted_at + self._every_s and not self._stopped.is_set():
@@ -62,8 +66,13 @@ class Sorter:
             self._rung.clear()
             sorted_at = time.monotonic()
             if self._sort_once():
+                has_sorted = True
                 self._rung.set()
-            elif self._stopped.is_set():
+                continue
+            if has_sorted:
+                has_sorted = False
+                self._rested()
+            if self._stopped.is_set():
                 return
 
     def _sort_once(self) -> bool:

@@ -97,7 +97,8 @@ class Fleet:
     def wait_done(self, count: int, within_s: float = 300) -> float:
         """Wait until no event is unsettled and so many are applied; the ledger's own stamps say when."""
         def is_done() -> bool:
-            return bool(self.one("SELECT NOT EXISTS (SELECT FROM events WHERE settled_at IS NULL)"
+            return bool(self.one("SELECT NOT EXISTS (SELECT FROM doorstep)"
+                                 " AND NOT EXISTS (SELECT FROM events WHERE settled_at IS NULL)"
                                  " AND (SELECT count(*) FROM events WHERE outcome = 'applied') >= %s", count))
         wait_for(is_done, within_s, every_s=0.1, what="the settling of all events")
         return float(self.one("SELECT extract(epoch FROM max(settled_at))::float8 FROM events"))

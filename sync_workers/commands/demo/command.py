@@ -22,7 +22,7 @@ from sync_workers.commands.demo.stage import Stage, build
 from sync_workers.commands.demo.stories import SCENARIOS
 from sync_workers.commands.servers import nothing_left, only_one
 from sync_workers.errors import SyncError
-from sync_workers.ledger import counts
+from sync_workers.ledger import counts, doorstep
 from sync_workers.sandbox.processes import wait_until
 
 SETTLES_WITHIN_S = 90.0
@@ -144,8 +144,8 @@ def is_quiet(stage: Stage) -> bool:
     if stage.crm.undelivered():
         return False
     with stage.ledger.transaction() as tx:
-        records = counts.status(tx)["records"]
-    return not records["due"] and not records["at_work"]
+        records, (unsorted, _) = counts.status(tx)["records"], doorstep.lying(tx)
+    return not records["due"] and not records["at_work"] and not unsorted
 
 
 def stay() -> None:

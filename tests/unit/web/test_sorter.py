@@ -43,10 +43,18 @@ class Heap:
 
 def test_a_ring_sorts_until_nothing_is_left_and_each_batch_is_told() -> None:
     heap = Heap([arrived(1), arrived(2)], [], [arrived(3)])
-    sorter = Sorter(heap.sort, heap.committed)
+    rests: list[list[int]] = []
+    rested = threading.Event()
+
+    def rest() -> None:
+        rests.append(list(heap.told))
+        rested.set()
+
+    sorter = Sorter(heap.sort, heap.committed, rested=rest)
     sorter.ring()
-    assert heap.done.wait(10)
+    assert rested.wait(10)
     assert heap.told == [1, 2, 3]
+    assert rests == [[1, 2, 3]], "once, after all of it"
     heap.batches, heap.done = [[arrived(4)]], threading.Event()
     sorter.ring()
     assert heap.done.wait(10)

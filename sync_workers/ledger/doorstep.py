@@ -102,12 +102,10 @@ def _record(tx: Tx, ids: Sequence[int]) -> list[Arrived] | None:
 
 def _part(tx: Tx, ids: Sequence[int]) -> list[int]:
     """Put each arrival back as a row of its own; returns the rows."""
-    singles = [(at, 1, _alone(arrival)) for at, arrivals in _take(tx, ids) for arrival in arrivals]
+    singles = [
+        (at, *as_row([orjson.dumps(arrival).decode()])) for at, arrivals in _take(tx, ids) for arrival in arrivals
+    ]
     return [row_id for (row_id,) in tx.values(PUT_SINGLY, singles, fetch=True)]
-
-
-def _alone(arrival: Arrival) -> str:
-    return f"[{orjson.dumps(arrival).decode()}]"
 
 
 def _sort_singly(ledger: Ledger, ids: Sequence[int]) -> list[Arrived] | None:

@@ -7,33 +7,41 @@ behind a busy loop costs more than the statement. Each statement is a transactio
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE
 
-from sync_workers.ledger.connection import SESSION, LedgerDown, driver_url
+from sync_workers.ledger.connection import PING_AFTER_S, SESSION, LedgerDown, driver_url
 
 WITHIN_S = 10.0  # connecting, or one statement
 
 
 class Line:
-    """Opens at the first statement, and anew after a failure. For the loop that runs when it is used."""
+    """Opens at the first statement, and anew after a failure or a rest, in which the server may have gone and come.
+
+    For the loop that runs when it is used.
+    """
 
     def __init__(self, url: str) -> None:
         self._dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._connection: Any = None
         self._cursor: Any = None
+        self._used_at = 0.0
 
     async def execute(self, sql: str, parameters: Sequence[Any]) -> None:
         """Run a statement and return once it is committed. Raises LedgerDown: then nobody knows its fate."""
         try:
             async with asyncio.timeout(WITHIN_S):
+                if time.monotonic() - self._used_at > PING_AFTER_S:
+                    self.close()
                 if self._connection is None:
                     await self._open()
                 self._cursor.execute(sql, parameters)
                 await self._answered()
+                self._used_at = time.monotonic()
         except (psycopg2.Error, TimeoutError, OSError) as error:
             self.close()
             raise LedgerDown(f"the ledger's database does not answer: {type(error).__name__}",

@@ -88,6 +88,16 @@ def test_whoever_dies_while_sorting_leaves_all_of_it(ledger: Ledger) -> None:
     assert len(doorstep.sort_out(ledger) or ()) == 2
 
 
+def test_whoever_dies_after_parting_a_group_leaves_each_arrival_to_be_recorded(ledger: Ledger) -> None:
+    put(ledger, arrival("1", key="k1", payload={"n": 1}), arrival("2", same_as=("old",)))
+    ledger.run(lambda tx: doorstep._part(tx, doorstep._lock(tx, 200, 0.0)))
+    assert rows(ledger, "SELECT count FROM doorstep") == [(1,), (1,)]
+
+    assert len(doorstep.sort_out(ledger) or ()) == 2
+    assert rows(ledger, "SELECT external_id, payload FROM events ORDER BY 1") == [("1", {"n": 1}), ("2", None)]
+    assert value(ledger, "SELECT count(*) FROM refs WHERE external_id = 'old'") == 1
+
+
 def test_the_sweep_takes_only_what_was_left_lying(ledger: Ledger) -> None:
     put(ledger, arrival("1"))
     assert doorstep.sort_out(ledger, older_than_s=60.0) is None

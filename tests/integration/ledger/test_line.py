@@ -70,6 +70,21 @@ def test_a_connection_that_was_cut_is_ledger_down_once_and_then_opened_anew(ledg
     assert rows(ledger, "SELECT worker FROM heartbeats ORDER BY 1") == [("a",), ("c",)]
 
 
+def test_a_connection_that_was_cut_while_it_rested_is_nobodys_trouble(
+    ledger: Ledger, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        await line.execute(INSERT, ("a", ""))
+        with ledger.transaction() as tx:
+            tx.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                       " WHERE pid <> pg_backend_pid() AND datname = current_database()")
+        monkeypatch.setattr(lines, "PING_AFTER_S", 0.0)
+        await line.execute(INSERT, ("b", ""))
+
+    run(work)
+    assert rows(ledger, "SELECT worker FROM heartbeats ORDER BY 1") == [("a",), ("b",)]
+
+
 def test_a_ledger_that_does_not_answer_in_time_is_down_and_so_is_one_that_is_not_there(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

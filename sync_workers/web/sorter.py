@@ -12,7 +12,7 @@ from sync_workers.ledger.inbox import Arrived
 
 log = logs.get(__name__)
 
-EVERY_S = 1.0  # in a burst: enough to keep workers busy, a twentieth of the machine's time
+EACH_S = 0.01  # in a burst, from an arrival to the next: enough to keep workers busy, a twentieth of the machine's time
 LOOK_S = 0.02
 AGAIN_S = 1.0  # the ledger is away
 
@@ -26,13 +26,13 @@ class Sorter:
         committed: Callable[[Sequence[Arrived]], None],
         *,
         rested: Callable[[], object] = lambda: None,
-        every_s: float = EVERY_S,
+        each_s: float = EACH_S,
     ) -> None:
-        """``rested`` is called when all of what was sorted is done."""
+        """``rested`` is called when all of what was there is sorted; ``each_s`` is the pace of a burst."""
         self._sort = sort
         self._committed = committed
         self._rested = rested
-        self._every_s = every_s
+        self._each_s = each_s
         self.is_busy: Callable[[], bool] = lambda: False
         self._rung = threading.Event()
         self._stopped = threading.Event()
@@ -57,15 +57,17 @@ class Sorter:
             self._thread.join(within_s)
 
     def _work(self) -> None:
-        sorted_at = time.monotonic() - self._every_s
+        next_at = 0.0
         has_sorted = False
         while True:
             self._rung.wait()
-            while self.is_busy() and time.monotonic() < sorted_at + self._every_s and not self._stopped.is_set():
+            while self.is_busy() and time.monotonic() < next_at and not self._stopped.is_set():
                 time.sleep(LOOK_S)
             self._rung.clear()
-            sorted_at = time.monotonic()
-            if self._sort_once():
+            began = time.monotonic()
+            count = self._sort_once()
+            if count is not None:
+                next_at = began + count * self._each_s
                 has_sorted = True
                 self._rung.set()
                 continue
@@ -75,17 +77,16 @@ class Sorter:
             if self._stopped.is_set():
                 return
 
-    def _sort_once(self) -> bool:
-        """Return whether there may be more."""
+    def _sort_once(self) -> int | None:
+        """Return how many were sorted; None when there are no more, or no time for them."""
         try:
             arrived = self._sort()
             if arrived is None:
-                return False
+                return None
             self._committed(arrived)
+            return len(arrived)
         except TransientError as error:
             log.warning("What lies on the doorstep waits for the ledger", error=type(error).__name__)
-            return not self._stopped.wait(AGAIN_S)
         except Exception:  # without its thread the sweep alone would sort
             log.exception("The sorter met a defect")
-            return not self._stopped.wait(AGAIN_S)
-        return True
+        return None if self._stopped.wait(AGAIN_S) else 0

@@ -61,20 +61,24 @@ def test_a_ring_sorts_until_nothing_is_left_and_each_batch_is_told() -> None:
     assert heap.told == [1, 2, 3, 4]
 
 
-def test_while_a_burst_lasts_it_sorts_a_batch_at_a_time_and_goes_on_when_it_ends() -> None:
-    heap = Heap([arrived(1)], [arrived(2)], [arrived(3)])
-    sorter = Sorter(heap.sort, heap.committed, every_s=0.3)
+def test_while_a_burst_lasts_it_keeps_its_pace_and_goes_on_when_it_ends() -> None:
+    heap = Heap([arrived(1), arrived(2), arrived(3)], [arrived(4)], [arrived(number) for number in range(5, 100)],
+                [arrived(100)])
+    sorter = Sorter(heap.sort, heap.committed, each_s=0.1)
     busy = threading.Event()
     busy.set()
     sorter.is_busy = busy.is_set
     began = time.monotonic()
     sorter.ring()
-    while len(heap.told) < 2:
+    while len(heap.told) < 4:
         time.sleep(0.005)
-    assert time.monotonic() - began >= 0.3, "the second batch waited its turn"
+    assert time.monotonic() - began >= 0.3, "after three arrivals the next batch waited for three turns"
+    while len(heap.told) < 99:
+        time.sleep(0.005)
+    assert time.monotonic() - began < 9, "after one arrival it waited for one"
     sorter.is_busy = lambda: False
-    assert heap.done.wait(10)
-    assert heap.told == [1, 2, 3]
+    assert heap.done.wait(5), "9.5 seconds' worth were just sorted, but the burst is over"
+    assert heap.told == list(range(1, 101))
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), RuntimeError("a defect")])
@@ -88,7 +92,7 @@ def test_after_a_failure_it_tries_again(error: Exception, monkeypatch: pytest.Mo
 
 def test_at_the_end_what_lies_there_is_sorted_whatever_the_burst_says() -> None:
     heap = Heap([arrived(1)], [arrived(2)])
-    sorter = Sorter(heap.sort, heap.committed, every_s=60.0)
+    sorter = Sorter(heap.sort, heap.committed, each_s=60.0)
     sorter.is_busy = lambda: True
     sorter.stop(10)
     assert heap.told == [1, 2]

@@ -1,8 +1,8 @@
 """Places: how many calls may be in flight at one system, counted for the whole fleet in Redis.
 
-A place that comes free is handed to a thread of this process that waits for one, in the same step that gives
-it up: a system that allows few calls at a time is then kept busy. While another process waits, too, every
-third one is left to whoever looks first. What the dead held runs out with its lease.
+A place that comes free is handed to a thread of this process that waits for one, lease and all, which keeps a
+system busy that allows few calls at a time. Redis hears of it within a second; and now and then, while another
+process waits, too, a place is left to whoever looks first. What the dead held runs out with its lease.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from redis.exceptions import RedisError
 
 PREFIX = "sync:limit"
 LEASE_MARGIN_S = 5.0
+UNHEARD_S = 1.0  # so much of a lease may be over when its place is handed on without Redis
 LOOK_AGAIN_S = (0.004, 0.03)  # other processes' places come free unheard, so we look
 RARER, RAREST_S = 0.15, 0.1  # of what a place was held for lately, if longer: each look is a round trip
-SHARED = 3  # of so many places one is not handed on while others wait: an empty one is idle until somebody looks
+SHARED = 3  # of so many places one may go to another process: an empty one is idle until somebody looks
+SHARED_EVERY_S = 0.1  # at most
 WAITS_LOOKS = 2  # a process that looked in vain counts as waiting for twice the time to its next look
+STEP_ASIDE_S = 0.0003  # whoever gave a place up is in no hurry, and the heir needs the interpreter
 AWAY_S = 1.0  # how long Redis is left alone after it failed
 ANSWER_WITHIN_S = 10.0  # above the time-out of Redis: whoever hands over always says how that went
 
@@ -104,14 +107,22 @@ class Reach:
         self.away_until = self._clock() + AWAY_S
 
 
+@dataclass(frozen=True)
+class _Place:
+    """What Redis counts under this name, until its lease ends on our clock."""
+
+    name: str
+    ends_at: float
+
+
 @dataclass(eq=False)
 class _Waiter:
     """A thread that looked in vain. Once it is named as heir it waits to hear whether the place is its own."""
 
     name: str
-    lease_ms: int
+    lease_s: float
     told: threading.Event = field(default_factory=threading.Event)
-    has_place: bool = False
+    place: _Place | None = None
 
 
 @dataclass
@@ -121,6 +132,7 @@ class _Local:
     in_flight: int = 0
     held_s: float = 0.0
     given_up: int = 0
+    shared_at: float = 0.0
     waiting: deque[_Waiter] = field(default_factory=deque)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -141,21 +153,23 @@ class Places:
 
     def enter(self, system: str, key: str, most: int, budget_s: float, until: float) -> Leave | int:
         """Wait for one of ``most`` places and return what gives it back; at ``until``, how many ms it may take yet."""
-        me = _Waiter(f"{own_name()}/{uuid.uuid4().hex}", int((budget_s + LEASE_MARGIN_S) * 1000))
+        me = _Waiter(f"{own_name()}/{uuid.uuid4().hex}", budget_s + LEASE_MARGIN_S)
         mine = self._local(key)
         while True:
             soonest, latest = LOOK_AGAIN_S
             latest = max(latest, min(RARER * mine.held_s, RAREST_S))
+            threads = len(mine.waiting) + 1  # take turns in looking: whoever is handed a place need not have looked
             if self._reach.is_there():
+                now = self._clock()
                 try:
-                    waits_ms = int(WAITS_LOOKS * latest * 1000)
-                    args: list[str | int] = [most, me.name, me.lease_ms, self._owner, waits_ms]
+                    waits_ms = int(WAITS_LOOKS * threads * latest * 1000)
+                    args: list[str | int] = [most, me.name, int(me.lease_s * 1000), self._owner, waits_ms]
                     left_ms = int(self._take(keys=self._keys(key), args=args))
                 except RedisError:
                     self._reach.failed()
                     continue
                 if left_ms == 0:
-                    return self._entered(mine, key, me.name)
+                    return self._entered(mine, key, _Place(me.name, now + me.lease_s))
             else:
                 with mine.guard:
                     if mine.in_flight < max(1, most // self._share):
@@ -166,20 +180,21 @@ class Places:
             left_s = until - self._clock()
             if left_s <= 0:
                 return left_ms
-            pause_s = random.uniform(soonest, latest)  # noqa: S311 -- only spreads the looks
-            if self._inherits(mine, me, min(left_s, pause_s)):
-                return self._entered(mine, key, me.name)
+            pause_s = threads * random.uniform(soonest, latest)  # noqa: S311 -- only spreads the looks
+            inherited = self._inherits(mine, me, min(left_s, pause_s))
+            if inherited is not None:
+                return self._entered(mine, key, inherited)
 
-    def _entered(self, mine: _Local, key: str, name: str) -> Leave:
+    def _entered(self, mine: _Local, key: str, place: _Place) -> Leave:
         at = self._clock()
 
         def leave() -> None:
             mine.held_s = self._clock() - at
-            self._leave(mine, key, name)
+            self._leave(mine, key, place)
 
         return leave
 
-    def _inherits(self, mine: _Local, me: _Waiter, seconds: float) -> bool:
+    def _inherits(self, mine: _Local, me: _Waiter, seconds: float) -> _Place | None:
         """Wait a moment to be given a place that comes free in this process."""
         me.told.clear()
         with mine.guard:
@@ -191,23 +206,31 @@ class Places:
                 mine.waiting.remove(me)
         if is_heir:
             me.told.wait(ANSWER_WITHIN_S)
-        return me.has_place
+        return me.place
 
-    def _leave(self, mine: _Local, key: str, name: str) -> None:
+    def _leave(self, mine: _Local, key: str, place: _Place) -> None:
         with mine.guard:
             heir = mine.waiting.popleft() if mine.waiting else None
             mine.given_up += 1
-            is_shared = mine.given_up % SHARED == 0
-        took = False
+            now = self._clock()
+            is_shared = mine.given_up >= SHARED and now >= mine.shared_at + SHARED_EVERY_S
+            if is_shared:
+                mine.given_up, mine.shared_at = 0, now
+        is_long = heir is not None and place.ends_at - now >= heir.lease_s - UNHEARD_S
+        if heir is not None and is_long and not is_shared and self._reach.is_there():
+            heir.place = place
+            heir.told.set()
+            time.sleep(STEP_ASIDE_S)
+            return
         try:
-            named = (heir.name, heir.lease_ms) if heir else ("", 0)
-            args: list[str | int] = [name, *named, self._owner, int(is_shared)]
-            took = self._hand_over(keys=self._keys(key), args=args) == 1
+            named = (heir.name, int(heir.lease_s * 1000)) if heir else ("", 0)
+            args: list[str | int] = [place.name, *named, self._owner, int(is_shared)]
+            if self._hand_over(keys=self._keys(key), args=args) == 1 and heir is not None:
+                heir.place = _Place(heir.name, now + heir.lease_s)
         except RedisError:  # the leases in the set run out by themselves
             self._reach.failed()
         finally:
             if heir is not None:
-                heir.has_place = took
                 heir.told.set()
 
     def _leave_local(self, mine: _Local) -> None:

@@ -1,5 +1,6 @@
 """Limits that the whole fleet shares, on a real broker."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -148,26 +149,60 @@ def test_threads_that_wait_are_all_served(redis: Redis) -> None:
     assert len(served) == 12
 
 
-def test_a_place_is_handed_to_a_thread_that_waits_without_coming_free(redis: Redis) -> None:
+def names_before_and_after(redis: Redis, budget_s: float, next_budget_s: float, held_s: float) -> tuple[bytes, bytes]:
+    """Return under which name Redis counts the only place with its first holder, and with the thread that waited."""
     shared, waits = limiter(redis, Limits(in_flight=1)), Event()
-    seen: list[list[bytes]] = []
 
     def wait() -> None:
-        with shared.slot("erp", 30):
+        with shared.slot("erp", next_budget_s):
             waits.wait(10)
 
     with ThreadPoolExecutor(1) as pool:
-        with shared.slot("erp", 30):
+        with shared.slot("erp", budget_s):
             (first,) = redis.zrange("sync:limit:flight:erp", 0, -1)
             waiting = pool.submit(wait)
             while not shared._places._local("erp").waiting:
                 assert not waiting.done()
-        seen.append(redis.zrange("sync:limit:flight:erp", 0, -1))  # type: ignore[arg-type]
+            time.sleep(held_s)
+        (then,) = redis.zrange("sync:limit:flight:erp", 0, -1)
         waits.set()
         waiting.result(10)
-    assert len(seen[0]) == 1
-    assert seen[0] != [first]
     assert redis.zcard("sync:limit:flight:erp") == 0
+    return first, then
+
+
+def test_a_place_is_handed_with_its_lease_to_a_thread_that_waits(redis: Redis) -> None:
+    first, then = names_before_and_after(redis, 30, 30, held_s=0)
+    assert first == then
+
+
+@pytest.mark.parametrize(("budget_s", "next_budget_s", "held_s"), [(10, 30, 0), (3, 3, 1.1)])
+def test_a_lease_that_is_too_short_for_the_next_call_is_made_anew_without_the_place_coming_free(
+    redis: Redis, budget_s: float, next_budget_s: float, held_s: float
+) -> None:
+    first, then = names_before_and_after(redis, budget_s, next_budget_s, held_s)
+    assert first != then
+
+
+def test_a_place_that_redis_lost_is_not_handed_on_for_more_than_a_second(redis: Redis) -> None:
+    shared, ends = limiter(redis, Limits(in_flight=1)), Event()
+
+    def call_on() -> None:
+        while not ends.is_set():
+            with shared.slot("erp", 30):
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(call_on) for _ in range(3)]
+        while len(shared._places._local("erp").waiting) < 2:
+            assert not any(each.done() for each in calls)
+        redis.delete("sync:limit:flight:erp")
+        time.sleep(1.3)
+        counted = redis.zcard("sync:limit:flight:erp")
+        ends.set()
+        for each in calls:
+            each.result(10)
+    assert counted == 1
 
 
 def test_who_waits_alone_is_served_beside_a_process_with_many_calls(redis: Redis) -> None:

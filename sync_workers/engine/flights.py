@@ -24,6 +24,7 @@ FLUSH_S = 1.0  # protocol C4: at the latest a second after the oldest write
 SPREAD_S = 0.03  # a round's calls that would take longer than this are shared by more threads
 STUCK_S = 0.2  # after that a call that is not answered no longer keeps the next one from going out
 LOOK_S = 0.01  # how often the drain looks for answers; when there are none, one more thread joins in
+CREWED_S = 0.1  # how often once no more threads may join in: they say when the last call is made
 
 
 @dataclass
@@ -72,12 +73,13 @@ class Flights:
             fresh = self._take_all()
             if fresh:
                 back += fresh
-                first_at = first_at or time.monotonic()
-            left = first_at + FLUSH_S - time.monotonic() if back else LOOK_S
+                first_at = first_at or time.monotonic() - CREWED_S  # it may have been there since the last look
+            look_s = LOOK_S if any(self._may_grow(lane) for lane in self._lanes.values()) else CREWED_S
+            left = first_at + FLUSH_S - time.monotonic() if back else look_s
             if not self.under_way or not patiently or left <= 0:
                 return back
             try:
-                self._bell.get(timeout=min(left, LOOK_S))
+                self._bell.get(timeout=min(left, look_s))
             except queue.Empty:
                 if not fresh:
                     for lane in self._lanes.values():
@@ -107,6 +109,9 @@ class Flights:
             self._crew(lane)
             back += group
         return back
+
+    def _may_grow(self, lane: _Lane) -> bool:
+        return bool(lane.waiting) and lane.threads < self.batch.runtime.callers.most(lane.system)
 
     def _note(self, lane: _Lane, heard: Sequence[Heard]) -> None:
         """Learn from a call before the next one goes out."""

@@ -39,7 +39,7 @@ class Size:
     burst: int = 2000
     paced: int = 200
     pgbench_s: int = 5
-    slow: int = 1200
+    slow: int = 2400
     history: int = 10_000_000
     skus: int = 1_000_000
 

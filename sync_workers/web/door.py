@@ -27,6 +27,7 @@ from sync_workers.ledger.line import Line
 from sync_workers.web.app import AWAY, DEFECT, HOOKS, ONLY_POST, Parts, Site, create_app
 from sync_workers.web.bodies import Called, Unacceptable, address, announced, bounded
 from sync_workers.web.burst import Burst
+from sync_workers.web.deadlines import Deadlines
 from sync_workers.web.replies import Answer, said
 from sync_workers.web.writer import Delivery
 
@@ -36,7 +37,6 @@ T = TypeVar("T")
 THREADS = 8  # for what may wait for the ledger: opening it, quarantine, readiness, metrics
 BODY_WITHIN_S = 20.0
 SWITCH_S = 0.0005  # the writer wants the interpreter back after each statement, and the loop is busy
-EXPIRE_EVERY_S = 0.25
 
 
 class Door:
@@ -46,8 +46,9 @@ class Door:
         self._site = site
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._opening: asyncio.Future[Parts] | None = None
-        self._waiting: dict[Delivery, tuple[asyncio.Future[None], float]] = {}
-        self._expiry: asyncio.TimerHandle | None = None
+        self._waiting: dict[Delivery, asyncio.Future[None]] = {}
+        self._answers = Deadlines(self._give_up)
+        self._bodies = Deadlines(_cancel)
         self._burst: Burst | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -80,7 +81,7 @@ class Door:
         parts = self._site.parts() if self._site.is_open else await self._opened()
         receiver = parts.receiver
         burst = self._burst or self._bursting(parts)
-        reading = await _reading(scope, protocol, receiver.knows(system))
+        reading = await self._reading(scope, protocol, receiver.knows(system))
         step = receiver.begin(system, reading, burst.submit)
         if isinstance(step, Answer):
             return step
@@ -114,10 +115,8 @@ class Door:
 
     async def _settled(self, delivery: Delivery, until: float) -> None:
         """Wait for the writer, or until we give up on it."""
-        future = self._loop.create_future()
-        self._waiting[delivery] = future, until
-        if self._expiry is None:
-            self._expiry = self._loop.call_later(EXPIRE_EVERY_S, self._expire)
+        self._waiting[delivery] = future = self._loop.create_future()
+        self._answers.add(delivery, until)
         await future
 
     def _tell(self, deliveries: Sequence[Delivery]) -> None:
@@ -126,55 +125,44 @@ class Door:
 
     def _wake(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
-            future, _ = self._waiting.pop(delivery, (None, 0.0))
+            self._answers.remove(delivery)
+            future = self._waiting.pop(delivery, None)
             if future is not None and not future.done():
                 future.set_result(None)
 
-    def _expire(self) -> None:
-        """Give up on what waits too long. One look now and then is cheaper than a timer for each."""
-        now = time.monotonic()
-        late = [delivery for delivery, (_, until) in self._waiting.items() if until < now]
-        for delivery in late:
-            delivery.give_up()
-        self._wake(late)
-        self._expiry = self._loop.call_later(EXPIRE_EVERY_S, self._expire) if self._waiting else None
+    def _give_up(self, delivery: Delivery) -> None:
+        delivery.give_up()
+        self._wake([delivery])
 
+    async def _reading(self, scope: Any, protocol: Any, is_known: bool) -> Callable[[str | None], Request]:
+        """Read the body, within bounds, and return what makes the request of it, or raises Unacceptable.
 
-async def _reading(scope: Any, protocol: Any, is_known: bool) -> Callable[[str | None], Request]:
-    """Read the body, within bounds, and return what makes the request of it, or raises Unacceptable.
+        For a system that nobody knows nothing is read.
+        """
+        refusal: Unacceptable | None = None
+        headers: dict[str, str] = {}
+        body = b""
+        if is_known:
+            try:
+                headers = bounded(_headers(scope))
+                body = await self._body(protocol, headers)
+            except Unacceptable as error:
+                refusal = error
 
-    For a system that nobody knows nothing is read.
-    """
-    refusal: Unacceptable | None = None
-    headers: dict[str, str] = {}
-    body = b""
-    if is_known:
+        def read(public_url: str | None) -> Request:
+            if refusal is not None:
+                raise refusal
+            host = headers.get("host") or scope.authority or scope.server
+            called = Called(scope.scheme, host, scope.path, scope.query_string)
+            return Request(scope.method, address(called, public_url), headers, body, datetime.now(UTC))
+
+        return read
+
+    async def _body(self, protocol: Any, headers: dict[str, str]) -> bytes:
+        task = asyncio.current_task()
+        assert task is not None
+        self._bodies.add(task, time.monotonic() + BODY_WITHIN_S)
         try:
-            headers = bounded(_headers(scope))
-            body = await _body(protocol, headers)
-        except Unacceptable as error:
-            refusal = error
-
-    def read(public_url: str | None) -> Request:
-        if refusal is not None:
-            raise refusal
-        host = headers.get("host") or scope.authority or scope.server
-        called = Called(scope.scheme, host, scope.path, scope.query_string)
-        return Request(scope.method, address(called, public_url), headers, body, datetime.now(UTC))
-
-    return read
-
-
-def _headers(scope: Any) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-async def _body(protocol: Any, headers: dict[str, str]) -> bytes:
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
             if "content-length" in headers:
                 size = announced(headers["content-length"])
                 body: bytes = await protocol()
@@ -187,10 +175,26 @@ async def _body(protocol: Any, headers: dict[str, str]) -> bytes:
                 if len(pieces) > MAX_DELIVERY:
                     raise Unacceptable(413, f"the body is larger than {MAX_DELIVERY} bytes")
             return bytes(pieces)
-    except ProtocolClosed:
-        raise Unacceptable(400, "the sender hung up before the body was whole") from None
-    except TimeoutError:
-        raise Unacceptable(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
+        except ProtocolClosed:
+            raise Unacceptable(400, "the sender hung up before the body was whole") from None
+        except asyncio.CancelledError:
+            if self._bodies.remove(task):  # not by us
+                raise
+            task.uncancel()
+            raise Unacceptable(408, f"the body did not come within {BODY_WITHIN_S:.0f} s") from None
+        finally:
+            self._bodies.remove(task)
+
+
+def _headers(scope: Any) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
 
 
 def create_door() -> Door:

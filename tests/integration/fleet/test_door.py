@@ -209,6 +209,20 @@ def test_a_body_that_does_not_come_is_given_up(serve: Serve, monkeypatch: pytest
     assert exchange.status == 408
 
 
+def test_a_door_that_is_closed_while_a_body_comes_is_no_late_body(serve: Serve) -> None:
+    exchange = Exchange(None)
+
+    async def scene(door: Door) -> None:
+        task = asyncio.create_task(door.__rsgi__(Scope(whole(b"{}")), exchange))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    serve(scene)
+    assert exchange.answer is None
+
+
 def test_a_ledger_that_fails_and_one_that_hangs_are_503_and_the_sender_comes_again(
     serve: Serve, site: Site, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ ledger, so a second beat, a restart or a drift does no harm and no state file is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule
 
 from sync_workers import logs
+from sync_workers.domain.mapping import Sheet
 from sync_workers.fleet.queues import BEAT, BULK, DEAD_LETTER, STOCK
 from sync_workers.ledger import slots
 from sync_workers.runtime import Runtime
@@ -49,8 +50,8 @@ class Job:
     args: tuple[str, ...] = ()
 
 
-def jobs(settings: Settings) -> Iterator[Job]:
-    """Yield all periodic work of this configuration."""
+def jobs(settings: Settings, stored: Mapping[str, Mapping[int, Sheet]]) -> Iterator[Job]:
+    """Yield all periodic work of this configuration, whose ``stored`` sheets are given by kind and version."""
     yield Job("sweep", "sync.sweep", SWEEP_S)
     yield Job("send_alerts", "sync.send_alerts", ALERTS_S, DEAD_LETTER)
     yield Job("watch", "sync.watch", WATCH_S, DEAD_LETTER)
@@ -62,15 +63,15 @@ def jobs(settings: Settings) -> Iterator[Job]:
             yield Job(
                 f"poll:{name}:{kind}", "sync.poll", seconds, STOCK if kind == "stock" else BEAT, (name, kind)
             )
-    for kind, versions in stored_sheets(settings).items():
+    for kind, versions in stored.items():
         for name in versions[max(versions)].systems:
             if name in settings.systems:
                 yield Job(f"reconcile:{name}:{kind}", "sync.reconcile", RECONCILE_S, BULK, (name, kind))
 
 
-def every_s(settings: Settings, name: str) -> float:
+def every_s(runtime: Runtime, name: str) -> float:
     """Return the slot length of a job. KeyError for one that this configuration does not have."""
-    return {job.name: job.every_s for job in jobs(settings)}[name]
+    return {job.name: job.every_s for job in jobs(runtime.settings, runtime.stored)}[name]
 
 
 def slot_at(now: datetime, seconds: float) -> datetime:
@@ -105,7 +106,8 @@ class LedgerScheduler(Scheduler):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        self._entries = {job.name: self._entry(job) for job in jobs(Settings.load())}
+        settings = Settings.load()
+        self._entries = {job.name: self._entry(job) for job in jobs(settings, stored_sheets(settings))}
 
     def get_schedule(self) -> dict[str, ScheduleEntry]:
         return self._entries

@@ -182,7 +182,7 @@ def _tell(runtime: Runtime) -> Sent:
 
 
 def _in_slot(runtime: Runtime, job: str, work: Any) -> Any:
-    return once(runtime, job, every_s(runtime.settings, job), work)
+    return once(runtime, job, every_s(runtime, job), work)
 
 
 def _wake(wakeups: Wakeups, again: Iterable[Again], source: str) -> None:

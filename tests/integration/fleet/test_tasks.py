@@ -16,7 +16,7 @@ from sync_workers.engine.runs import Again, Drained
 from sync_workers.errors import PermanentError, SystemDown
 from sync_workers.fleet import tasks, watch
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
-from sync_workers.fleet.beat import Job, jobs, once, slot_at
+from sync_workers.fleet.beat import RECONCILE_S, SWEEP_S, Job, every_s, jobs, once, slot_at
 from sync_workers.fleet.messages import send_drain
 from sync_workers.fleet.queues import ALL
 from sync_workers.fleet.undertaker import Undertaker
@@ -101,11 +101,24 @@ def test_a_drain_that_finds_the_ledger_gone_is_tried_again_with_growing_waits_an
 
 
 def test_each_job_of_the_beat_has_a_task_and_a_queue_that_a_worker_serves(runtime: Runtime) -> None:
-    found = list(jobs(runtime.settings))
+    found = list(jobs(runtime.settings, runtime.stored))
     assert {job.task for job in found} <= set(app.tasks)
     assert {job.queue for job in found} <= set(ALL)
     assert Job("poll:erp:order", "sync.poll", 60.0, "beat", ("erp", "order")) in found
     assert len({job.name for job in found}) == len(found)
+
+
+def test_a_firing_job_knows_its_slot_without_reading_the_sheets_again(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> object:
+        raise AssertionError("the sheets were read again")
+
+    monkeypatch.setattr("sync_workers.sheets.load_sheets", read)
+    found = {job.name: every_s(runtime, job.name) for job in jobs(runtime.settings, runtime.stored)}
+    assert found.items() >= {
+        "sweep": SWEEP_S, "poll:erp:order": 60.0, "reconcile:erp:order": RECONCILE_S,
+    }.items()
 
 
 def test_of_many_beats_one_does_the_work_of_a_slot(runtime: Runtime) -> None:

@@ -44,6 +44,8 @@ class Runtime:
 
     ``stored`` are all that this process has a file of, by kind and version.
 
+    ``polled`` are the signs that the last poll of a system's kind brought, to know what it brings again.
+
     ``call_s``, ``margin_s`` and ``lease_s`` are C, M and L of the protocol's arithmetic. ``stopping``
     is set when the process was told to end: start no further record.
     """
@@ -64,6 +66,7 @@ class Runtime:
     circuit_threshold: int = 5
     probe_s: float = 15.0
     stopping: threading.Event = field(default_factory=threading.Event)
+    polled: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @property
     def versions(self) -> dict[str, int]:

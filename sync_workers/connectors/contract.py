@@ -48,6 +48,7 @@ class Notice:
     ``echo`` repeats the platform's own claim that we caused it; a hint, never proof.
     ``payload`` is the whole native record with its ``version`` when it may stand in for a read (G5).
     ``same_as`` are older ids that now lead to this record (a merge in the platform).
+    ``signs``: what the platform was seen to change, each by a name of its own; a notice without a new one repeats.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Notice:
     version: str | None = None
     payload: Fields | None = None
     same_as: tuple[str, ...] = ()
+    signs: frozenset[str] = frozenset()
 
 
 class Outcome(Enum):

@@ -50,6 +50,7 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
         standing = circuits.states(tx).get(system)
     if standing is not None and standing.state == "open":
         raise SystemDown(f"{system} is down: {standing.reason}")
+    signs: set[str] = set()
     for _ in range(MAX_PAGES):
         with runtime.ledger.transaction() as tx:
             stored = cursors.position(tx, system, kind)
@@ -68,8 +69,10 @@ def poll(runtime: Runtime, system: str, kind: str) -> Polled:
                     tx, system, kind, stored, page, fresh, polled.source))
         polled.raised += len(arrived)
         polled.due += arrived
+        signs.update(*(notice.signs for notice in page.notices))
         if not page.more:
             break
+    runtime.polled[system, kind] = frozenset(signs)  # all of them are in the ledger by now
     log.info("a poll ended", system=system, kind=kind, seen=polled.seen, raised=polled.raised)
     return polled
 
@@ -85,11 +88,14 @@ def _take(
 
 
 def _without_repeats(runtime: Runtime, system: str, kind: str, notices: Sequence[Notice]) -> list[Notice]:
-    """Drop rows that show the version we last saw or wrote: the overlap brings them again and again (Q2).
+    """Drop what the overlap brings again and again (Q2): what the last poll brought for the same reasons, and
+    rows that show the version we last saw or wrote.
 
     Where a notice tells no version the records are read in bulk, which costs one call instead of a
     run for each; a record without any version is always news.
     """
+    brought = runtime.polled.get((system, kind), frozenset())
+    notices = [notice for notice in notices if not notice.signs or not notice.signs <= brought]
     with runtime.ledger.transaction() as tx:
         known = records.versions_of(tx, system, kind, [notice.external_id for notice in notices])
     asked = [notice.external_id for notice in notices if notice.version is None and notice.external_id in known]

@@ -18,6 +18,7 @@ from typing import Any
 
 from sync_workers.connectors.contract import Cursor, Notice, Page
 from sync_workers.connectors.tryton.codec import get
+from sync_workers.connectors.tryton.lately import Lately
 from sync_workers.connectors.tryton.records import EVERY, PAGE, Kind, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
 from sync_workers.connectors.tryton.telling import Telling
@@ -30,6 +31,9 @@ CLOCK = "stock.products_by_locations"
 """A view without a table of its own: its ``last_modified_at`` is the database's CURRENT_TIMESTAMP
 (``column_last_modified_at``), the very clock that stamps the rows. Empty while there are no products."""
 
+CLOCK_S = 2.0
+"""How long an answer of the clock will do. An old one only makes the overlap longer, and the view is dear to ask."""
+
 
 @dataclass(frozen=True, order=True)
 class Position:
@@ -38,6 +42,10 @@ class Position:
     at: datetime
     table: int
     id: int
+
+    @property
+    def sign(self) -> str:
+        return f"{self.table}:{self.id}:{self.at.isoformat()}"
 
 
 @dataclass(frozen=True)
@@ -54,13 +62,14 @@ class Changes:
     def __init__(self, session: Session, longest: timedelta = LONGEST_TRANSACTION) -> None:
         self._session = session
         self._longest = longest
+        self._clock = Lately(self._now, CLOCK_S)
 
     def after(self, kind: Kind, cursor: Cursor, within: Deadline) -> Page:
         """Return the next changes of ``kind``. See the module for the order and the position."""
         telling = Telling.read(cursor)
         start = telling.start if telling else cursor
         tables = kind.polled(within)
-        clock = self._now(within)  # before the rows: what begins after it is stamped later
+        clock = self._clock.get(within)  # before the rows: what begins after it is stamped later
         position = _read(start)
         found: list[Changed] = []
         while True:
@@ -148,13 +157,13 @@ def _strangers(kind: Kind, found: Sequence[Changed], within: Deadline) -> set[st
 
 def _notices(kind: str, found: Sequence[Changed], left_out: Collection[str]) -> list[Notice]:
     """Return one notice per record, where it changed last: a record with ten new lines is one hint."""
-    latest: dict[str, None] = {}
+    latest: dict[str, list[str]] = {}
     for changed in found:
         for record in changed.records:
-            latest.pop(record, None)
+            signs = latest.pop(record, [])
             if record not in left_out:
-                latest[record] = None
-    return [Notice(kind, record) for record in latest]
+                latest[record] = [*signs, changed.position.sign]
+    return [Notice(kind, record, signs=frozenset(signs)) for record, signs in latest.items()]
 
 
 def _later(cursor: Cursor, horizon: datetime | None) -> Cursor:

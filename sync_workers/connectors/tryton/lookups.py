@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync_workers.connectors.tryton.codec import get
+from sync_workers.connectors.tryton.lately import STANDING_S, Lately
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
 from sync_workers.errors import PermanentError
 
@@ -34,7 +35,8 @@ class Lookups:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._rounding: tuple[float, str] | None = None
+        self._rounding = Lately(self._ask_rounding, KEPT_S)
+        self._currency = Lately(self._ask_currency, STANDING_S)
         self._kept: dict[tuple[str, tuple[str, ...]], tuple[float, dict[str, list[int]]]] = {}
 
     def named(self, model: str, name: Any, path: str, within: Deadline) -> int | None:
@@ -70,6 +72,9 @@ class Lookups:
 
     def company_currency(self, within: Deadline) -> Row:
         """Return the currency of the company that we work in, with its code, digits and today's rate."""
+        return self._currency.get(within)
+
+    def _ask_currency(self, within: Deadline) -> Row:
         company = self._session.login(within).context["company"]
         fields = [f"currency.{name}" for name in ("code", "digits", "rounding", "rate")]
         rows = self._session.search_read("company.company", [["id", "=", company]], fields, within=within)
@@ -78,14 +83,11 @@ class Lookups:
 
     def tax_rounding(self, within: Deadline) -> str:
         """Return ``line`` or ``document``: at what level the company rounds taxes. Kept like the small tables."""
-        with self._lock:
-            kept = self._rounding
-        if kept is not None and time.monotonic() - kept[0] < KEPT_S:
-            return kept[1]
+        return self._rounding.get(within)
+
+    def _ask_rounding(self, within: Deadline) -> str:
         rows = self._session.call("model.account.configuration.read", [1], ["tax_rounding"], within=within)
-        with self._lock:
-            self._rounding = (time.monotonic(), str(rows[0]["tax_rounding"]))
-            return self._rounding[1]
+        return str(rows[0]["tax_rounding"])
 
     def country(self, code: Any, within: Deadline) -> int | None:
         """Return the id of a country by its two letters."""

@@ -26,6 +26,7 @@ from operator import or_
 from typing import Any
 
 from sync_workers.connectors.contract import Fields, Native, NativeWrite, Traits, Variant
+from sync_workers.connectors.tryton.lately import STANDING_S, Lately
 from sync_workers.connectors.tryton.lookups import Lookups
 from sync_workers.connectors.tryton.records import PAGE, Kind, Place, Table
 from sync_workers.connectors.tryton.session import Deadline, Row, Session
@@ -86,6 +87,8 @@ class Stock(Kind):
         named = (warehouses,) if isinstance(warehouses, str) else tuple(warehouses)
         self.names: tuple[str | None, ...] = named or (warehouse,)
         self._places: list[Row] | None = None
+        self._day = Lately(self._today, STANDING_S)
+        self._zoned = Lately(self._zones, STANDING_S)
 
     def warehouses(self, within: Deadline) -> list[Row]:
         """Return the warehouses whose stock is read, in the order of the settings."""
@@ -101,7 +104,7 @@ class Stock(Kind):
         return self._places
 
     def context(self, within: Deadline) -> Mapping[str, Any]:
-        return self._shelf(self.warehouses(within)[0], self._today(within))
+        return self._shelf(self.warehouses(within)[0], self._day.get(within))
 
     def _shelf(self, warehouse: Row, today: date) -> dict[str, Any]:
         # Tryton's day is the server's; a stock_date_end in the future of it would turn quantity into a
@@ -120,7 +123,7 @@ class Stock(Kind):
             return []
         found, ids = self.warehouses(within), [row["id"] for row in rows]
         shelves = [_quantities(rows), *(self._on_shelf(ids, warehouse, within) for warehouse in found[1:])]
-        zones = self._zones(found, within)
+        zones = self._zoned.get(within)
         planned: dict[int, list[Row]] = {}
         for move in self._planned(ids, within):
             planned.setdefault(move["product"], []).append(move)
@@ -176,12 +179,13 @@ class Stock(Kind):
             [["id", "in", list(ids)]],
             ["quantity", "forecast_quantity"],
             within=within,
-            context=self._shelf(warehouse, self._today(within)),
+            context=self._shelf(warehouse, self._day.get(within)),
         )
         return _quantities(rows)
 
-    def _zones(self, warehouses: Sequence[Row], within: Deadline) -> list[Zones]:
+    def _zones(self, within: Deadline) -> list[Zones]:
         """Return which locations are in each warehouse, with those that stand in others."""
+        warehouses = self.warehouses(within)
         roots = [row[name] for row in warehouses for name in ("id", "storage_location", "input_location")]
         rows = self.session.search_read(
             "stock.location", [["parent", "child_of", sorted(set(roots))]], ["parent"], within=within

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -70,5 +71,8 @@ def test_a_page_goes_on_after_the_row_where_the_last_one_ended():
 
 def test_a_record_with_many_changed_items_is_one_notice_at_its_last_change():
     rows = [("1", 1), ("2", 2), ("1", 3)]
-    found = [Changed(Position(stamp, 0, stamp), (record,)) for record, stamp in rows]
-    assert [notice.external_id for notice in _notices("order", found, frozenset())] == ["2", "1"]
+    found = [Changed(Position(datetime(2026, 1, stamp, tzinfo=UTC), 0, stamp), (record,)) for record, stamp in rows]
+    second, first = _notices("order", found, frozenset())
+    assert (second.external_id, first.external_id) == ("2", "1")
+    assert first.signs == {"0:1:2026-01-01T00:00:00+00:00", "0:3:2026-01-03T00:00:00+00:00"}
+    assert second.signs == {"0:2:2026-01-02T00:00:00+00:00"}

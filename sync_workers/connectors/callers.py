@@ -38,6 +38,10 @@ class Callers:
         """Return how many calls may be tried at one time."""
         return self._of(system).most
 
+    def expected_s(self, system: str) -> float:
+        """Return how long a call takes, going by the last ones; 0 before the first."""
+        return self._of(system).expected_s
+
     def wanted(self, system: str, calls: int, within_s: float) -> int:
         """Return how many threads would make so many calls in that time, going by what they took lately."""
         known = self._of(system)

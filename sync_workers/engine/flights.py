@@ -24,7 +24,7 @@ FLUSH_S = 1.0  # protocol C4: at the latest a second after the oldest write
 SPREAD_S = 0.03  # a round's calls that would take longer than this are shared by more threads
 STUCK_S = 0.2  # after that a call that is not answered no longer keeps the next one from going out
 LOOK_S = 0.01  # how often the drain looks for answers; when there are none, one more thread joins in
-CREWED_S = 0.1  # how often once no more threads may join in: they say when the last call is made
+CREWED_S = 0.1  # how often at least, once no more threads may join in: they say when the last call is made
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Flights:
             if fresh:
                 back += fresh
                 first_at = first_at or time.monotonic() - CREWED_S  # it may have been there since the last look
-            look_s = LOOK_S if any(self._may_grow(lane) for lane in self._lanes.values()) else CREWED_S
+            look_s = self._pause_s()
             left = first_at + FLUSH_S - time.monotonic() if back else look_s
             if not self.under_way or not patiently or left <= 0:
                 return back
@@ -110,8 +110,13 @@ class Flights:
             back += group
         return back
 
-    def _may_grow(self, lane: _Lane) -> bool:
-        return bool(lane.waiting) and lane.threads < self.batch.runtime.callers.most(lane.system)
+    def _pause_s(self) -> float:
+        """Return the time to the next look: about a call's, unless more threads may join in sooner."""
+        callers = self.batch.runtime.callers
+        lanes = self._lanes.values()
+        if any(lane.waiting and lane.threads < callers.most(lane.system) for lane in lanes):
+            return LOOK_S
+        return max(LOOK_S, min([CREWED_S, *(callers.expected_s(lane.system) for lane in lanes)]))
 
     def _note(self, lane: _Lane, heard: Sequence[Heard]) -> None:
         """Learn from a call before the next one goes out."""

@@ -133,6 +133,7 @@ class _Local:
     held_s: float = 0.0
     given_up: int = 0
     shared_at: float = 0.0
+    most: int = 1
     waiting: deque[_Waiter] = field(default_factory=deque)
     guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -155,6 +156,7 @@ class Places:
         """Wait for one of ``most`` places and return what gives it back; at ``until``, how many ms it may take yet."""
         me = _Waiter(f"{own_name()}/{uuid.uuid4().hex}", budget_s + LEASE_MARGIN_S)
         mine = self._local(key)
+        mine.most = most
         while True:
             soonest, latest = LOOK_AGAIN_S
             latest = max(latest, min(RARER * mine.held_s, RAREST_S))
@@ -216,8 +218,8 @@ class Places:
             is_shared = mine.given_up >= SHARED and now >= mine.shared_at + SHARED_EVERY_S
             if is_shared:
                 mine.given_up, mine.shared_at = 0, now
-        is_long = heir is not None and place.ends_at - now >= heir.lease_s - UNHEARD_S
-        if heir is not None and is_long and not is_shared and self._reach.is_there():
+        is_quiet = mine.most > 1 and not is_shared and self._reach.is_there()  # a single place keeps work apart
+        if heir is not None and is_quiet and place.ends_at - now >= heir.lease_s - UNHEARD_S:
             heir.place = place
             heir.told.set()
             time.sleep(STEP_ASIDE_S)

@@ -51,6 +51,7 @@ def test_one_order_event_delivered_fifty_times_in_parallel_makes_one_erp_order(
             with ThreadPoolExecutor(50) as pool:
                 answers = list(pool.map(lambda _, body=body: fleet.post("crm", body)[0], range(50)))
             assert answers == [202] * 50
+            wait_for(lambda: world.rows("SELECT count(*) FROM doorstep") == [(0,)], 10)
             [(record,)] = world.rows("SELECT id FROM records WHERE origin_id = %s", deal)
             if number % 2:
                 kill_in_the_middle_of_its_call(world, record, **QUICKER)

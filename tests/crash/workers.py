@@ -34,15 +34,15 @@ def start_worker(
 
 def kill_in_the_middle_of_its_call(world: World, record: int, **numbers: Any) -> None:
     """Kill a worker after the ERP has stored what it sent and before the answer has reached it."""
-    world.erp.delay_s = 0.3
+    world.erp.fault("slow", kind="order", op="create", delay_s=0.3)
     stored = len(world.erp.store.all("order"))
     worker = start_worker(world, "none", record, **numbers)
     while len(world.erp.store.all("order")) == stored and worker.poll() is None:
         pass  # the answer is on its way for as long as the ERP delays it
     worker.send_signal(signal.SIGKILL)
     assert worker.wait(10) == -signal.SIGKILL
-    world.erp.delay_s = 0.0
-    assert left_of(world, record).attempts == ("open",)
+    left = left_of(world, record)
+    assert left.attempts == ("open",), left
 
 
 @dataclass(frozen=True)

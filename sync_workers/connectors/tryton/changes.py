@@ -32,7 +32,8 @@ CLOCK = "stock.products_by_locations"
 (``column_last_modified_at``), the very clock that stamps the rows. Empty while there are no products."""
 
 CLOCK_S = 2.0
-"""How long an answer of the clock will do. An old one only makes the overlap longer, and the view is dear to ask."""
+"""How long an answer of the clock will do, or a tenth of the overlap. An old one only makes the overlap longer, and
+the view is dear to ask."""
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +63,7 @@ class Changes:
     def __init__(self, session: Session, longest: timedelta = LONGEST_TRANSACTION) -> None:
         self._session = session
         self._longest = longest
-        self._clock = Lately(self._now, CLOCK_S)
+        self._clock = Lately(self._now, min(CLOCK_S, longest.total_seconds() / 10))
 
     def after(self, kind: Kind, cursor: Cursor, within: Deadline) -> Page:
         """Return the next changes of ``kind``. See the module for the order and the position."""

@@ -101,7 +101,7 @@ class Fleet:
 def running(environ: Mapping[str, str], home: Path, *names: str, web_command: str = "",
             numbers: Mapping[str, float] | None = None) -> Iterator[Fleet]:
     """Run some of the Procfile's processes until the block ends; the workers with small time constants."""
-    commands = {name: command.replace("-A sync_workers.fleet.app worker", "-A tests.quick_app worker")
+    commands = {name: command.replace("-m sync_workers.fleet worker", "-m sync_workers.fleet -A tests.quick_app worker")
                 for name, command in read_procfile(ROOT / "Procfile").items()}
     if web_command:
         commands["web"] = web_command

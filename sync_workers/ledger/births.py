@@ -55,7 +55,7 @@ born AS (
     INSERT INTO records (id, kind, origin_system, origin_id, asked, due_at)
     OVERRIDING SYSTEM VALUE
     SELECT id, kind, system, external_id, asked, CASE WHEN asked > 0 THEN clock_timestamp() END
-      FROM unknown JOIN made ON made.record_id = unknown.id
+      FROM unknown WHERE (id IN (SELECT record_id FROM made)) IS TRUE  -- looked up; a join would compare each with each
     RETURNING origin_system, kind, origin_id, id, asked)
 SELECT system, kind, external_id, record_id, NULL FROM wanted WHERE record_id IS NOT NULL
 UNION ALL SELECT * FROM born

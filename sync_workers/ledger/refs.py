@@ -51,31 +51,36 @@ class Finding:
     text: str
 
 
-_NEW = """unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                 %s::text[], %s::bool[])
-    AS new (record_id, system, kind, external_id, version, sent, held, item_ids, gone)"""
+# Where each ref stands is asked row by row: a join would read all refs there are, as long as the ledger is young and
+# PostgreSQL guesses that one in two hundred is no alias.
+_NEW = """
+WITH new AS MATERIALIZED (
+    SELECT n.*, (SELECT f.ctid FROM refs f
+                  WHERE f.record_id = n.record_id AND f.system = n.system AND f.alias_of IS NULL
+                    AND f.kind = n.kind AND f.external_id = n.external_id) AS place
+      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                  %s::text[], %s::bool[])
+        AS n (record_id, system, kind, external_id, version, sent, held, item_ids, gone))
+"""
 _UPDATE = """
 UPDATE refs f SET version = new.version, sent = new.sent::jsonb, held = new.held::jsonb,
        item_ids = new.item_ids::jsonb,
        gone_since = CASE WHEN new.gone THEN coalesce(f.gone_since, clock_timestamp()) END
-  FROM new
- WHERE f.record_id = new.record_id AND f.system = new.system AND f.kind = new.kind
-   AND f.external_id = new.external_id AND f.alias_of IS NULL
+  FROM new WHERE f.ctid = new.place
 RETURNING f.record_id, f.system
 """
-UPDATE = Prepared(f"WITH new AS (SELECT * FROM {_NEW}) {_UPDATE}")  # noqa: S608 -- built once, of constants
-STORE = Prepared(f"""
-WITH new AS MATERIALIZED (SELECT * FROM {_NEW}),
+UPDATE = Prepared(f"{_NEW} {_UPDATE}")
+STORE = Prepared(f"""{_NEW},
 updated AS ({_UPDATE}),
 inserted AS (
     INSERT INTO refs (record_id, system, kind, external_id, version, sent, held, item_ids, gone_since)
     SELECT record_id, system, kind, external_id, version, sent::jsonb, held::jsonb, item_ids::jsonb,
            CASE WHEN gone THEN clock_timestamp() END
-      FROM new WHERE NOT EXISTS (SELECT FROM updated u WHERE u.record_id = new.record_id AND u.system = new.system)
+      FROM new WHERE place IS NULL
      ORDER BY system, kind, external_id
     ON CONFLICT DO NOTHING RETURNING record_id, system)
 SELECT record_id, system FROM updated UNION ALL SELECT record_id, system FROM inserted
-""")  # noqa: S608
+""")  # noqa: S608 -- built once, of constants
 DROP = """
 DELETE FROM refs f USING unnest(%s::bigint[], %s::text[]) AS gone (record_id, system)
  WHERE f.record_id = gone.record_id AND f.system = gone.system

@@ -16,7 +16,7 @@ UPDATE attempts a SET status = c.status, response = c.response::jsonb, took_ms =
        finished_at = clock_timestamp()
   FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::float8[], %s::text[])
     AS c (record_id, id, status, response, took_ms, note)
- WHERE a.record_id = c.record_id AND a.id = c.id AND a.status = 'open'
+ WHERE a.record_id = c.record_id AND a.id = c.id AND a.status = 'open' AND a.record_id = ANY(%s::bigint[])
 """)
 OVERRULE = Prepared("""
 INSERT INTO overrules (record_id, field, system, lost, winner, won, rule, mapping_version)
@@ -34,6 +34,7 @@ UPDATE events e SET settled_at = clock_timestamp(),
        note = CASE WHEN e.gen = told.top THEN coalesce(e.note || '; ' || told.note, told.note, e.note)
                    ELSE e.note END
   FROM told WHERE e.record_id = told.id AND e.gen <= told.top AND e.settled_at IS NULL
+   AND e.record_id = ANY(%s::bigint[])
 """)
 
 
@@ -45,7 +46,7 @@ def close_attempts(tx: Tx, closings: Sequence[tuple[int, Closing]]) -> None:
         for record_id, one in closings
     ]
     if rows:
-        tx.later(CLOSE, _columns(rows))
+        tx.later(CLOSE, (*_columns(rows), [row[0] for row in rows]))
 
 
 def keep_overrules(tx: Tx, overrules: Sequence[tuple[int, OverruleRow]]) -> None:
@@ -64,7 +65,7 @@ def settle_events(tx: Tx, told: Sequence[tuple[int, int, str | None, str | None]
     rows = [(record_id, gen, outcome, storable(note, most=NOTE_CHARS))
             for record_id, gen, outcome, note in told]
     if rows:
-        tx.later(SETTLE_EVENTS, _columns(rows))
+        tx.later(SETTLE_EVENTS, (*_columns(rows), [row[0] for row in rows]))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

@@ -100,7 +100,7 @@ SELECT n, lease_until, mode_now, version_now FROM ({_PLANNED}) AS states
 CLOSE_DECIDED = Prepared("""
 UPDATE attempts a SET status = d.status, note = d.note, finished_at = clock_timestamp()
   FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS d (record_id, id, status, note)
- WHERE a.record_id = d.record_id AND a.id = d.id AND a.status = 'open'
+ WHERE a.record_id = d.record_id AND a.id = d.id AND a.status = 'open' AND a.record_id = ANY(%s::bigint[])
 """)
 # What was planned under another mode or version, or is held no more, gets no attempt: the answer says what is now.
 OPEN = Prepared(f"""
@@ -220,7 +220,7 @@ def _settle_beforehand(tx: Tx, plans: Sequence[_Plan]) -> dict[int, Opened | Los
 def _close_decided(tx: Tx, held: Opening) -> None:
     rows = [(held.claim.id, *decided) for decided in held.decided]
     if rows:
-        tx.later(CLOSE_DECIDED, _columns(rows))
+        tx.later(CLOSE_DECIDED, (*_columns(rows), [held.claim.id]))
 
 
 def _insert(tx: Tx, plans: Sequence[_Plan], margin_s: float) -> list[Row]:

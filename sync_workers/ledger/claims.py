@@ -48,7 +48,7 @@ WITH picked AS MATERIALIZED (
     SELECT r.id FROM records r
       JOIN unnest(%(kinds)s::text[], %(versions)s::int[]) AS loaded (kind, version) ON loaded.kind = r.kind
       LEFT JOIN mapping_versions m ON m.kind = r.kind
-     WHERE r.id = ANY(%(ids)s::bigint[]) AND r.due_at <= clock_timestamp()
+     WHERE r.id = ANY(%(ids)s::bigint[]) AND coalesce(r.due_at, 'infinity') <= clock_timestamp()
        AND (m.version IS NULL OR m.version = loaded.version)
        AND r.state IN ('open', 'held', 'dead')
        AND (r.lease_until IS NULL OR r.lease_until < clock_timestamp())

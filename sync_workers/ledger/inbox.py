@@ -75,13 +75,15 @@ SELECT coalesce(n.event_id, nextval('events_id_seq'::regclass)), n.record_id, n.
 RETURNING record_id, gen, id
 """)
 UNSETTLED_TWINS = Prepared("""
-SELECT DISTINCT n.n
+SELECT n.n
   FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[],
               string_to_array(%s, chr(30), ''))
     AS n (n, record_id, system, kind, external_id, version, payload)
-  JOIN events e ON e.record_id = n.record_id AND e.settled_at IS NULL AND e.source = 'webhook'
-   AND e.system = n.system AND e.kind = n.kind AND e.external_id = n.external_id
-   AND e.version IS NOT DISTINCT FROM n.version AND e.payload IS NOT DISTINCT FROM n.payload::jsonb
+ WHERE EXISTS (SELECT FROM events e
+                WHERE e.record_id = n.record_id AND e.settled_at IS NULL AND e.source = 'webhook'
+                  AND e.system = n.system AND e.kind = n.kind AND e.external_id = n.external_id
+                  AND e.version IS NOT DISTINCT FROM n.version
+                  AND e.payload IS NOT DISTINCT FROM n.payload::jsonb OFFSET 0)
 """)
 
 

@@ -19,7 +19,8 @@ IDS = Prepared("""
 SELECT r.id, f.system, f.external_id,
        s.state = 'held' AND s.hold_code IN ('archived_in_' || f.system, 'deleted_in_' || f.system)
   FROM records r JOIN records s ON s.id = coalesce(r.merged_into, r.id)
-  JOIN refs f ON f.record_id = s.id AND f.alias_of IS NULL
+  JOIN LATERAL (SELECT f.system, f.external_id FROM refs f WHERE f.record_id = s.id AND f.alias_of IS NULL OFFSET 0) f
+    ON true
  WHERE r.id = ANY(%s::bigint[])
 """)
 UNDECIDED = Prepared("""

@@ -41,7 +41,9 @@ LOCK = Prepared("""
 SELECT r.id, r.kind, r.fence, r.asked, r.settled, r.state, r.failures, r.first_failed_at, r.lapses,
        r.stale_reads, r.facts, r.forced, r.hold_code, r.hold_reason, r.hold_mend, r.mapping_version,
        r.waits_for, r.merged_into, l.id, l.state, l.facts, r.owner IS NOT NULL
-  FROM records r LEFT JOIN dead_letters l ON l.record_id = r.id AND l.state IN ('open', 'requeued')
+  FROM records r LEFT JOIN LATERAL (
+       SELECT d.id, d.state, d.facts FROM dead_letters d
+        WHERE d.record_id = r.id AND d.state IN ('open', 'requeued') OFFSET 0) l ON true
  WHERE r.id = ANY(%(ids)s::bigint[]) OR r.waits_for = ANY(%(linked)s::bigint[])
  ORDER BY r.id FOR UPDATE OF r
 """)
@@ -66,10 +68,10 @@ UPDATE records r SET owner = NULL, lease_until = NULL, settled = n.settled, stat
 """)
 # Linked while we looked elsewhere: in the system that is needed, or, not told which, since we claimed.
 LINKED_MEANWHILE = Prepared("""
-SELECT DISTINCT p.id FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[])
+SELECT p.id FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[])
     AS p (id, waits_for, waits_in, claimed_at)
-  JOIN refs f ON f.record_id = p.waits_for AND f.alias_of IS NULL
-   AND (f.system = p.waits_in OR (p.waits_in IS NULL AND f.first_seen_at >= p.claimed_at))
+ WHERE EXISTS (SELECT FROM refs f WHERE f.record_id = p.waits_for AND f.alias_of IS NULL
+                  AND (f.system = p.waits_in OR (p.waits_in IS NULL AND f.first_seen_at >= p.claimed_at)) OFFSET 0)
 """)
 WAKE = Prepared("UPDATE records SET waits_for = NULL WHERE waits_for = ANY(%s::bigint[]) RETURNING id")
 

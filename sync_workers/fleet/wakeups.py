@@ -26,7 +26,7 @@ from sync_workers.fleet.queues import queue_of
 
 log = logs.get(__name__)
 
-IDS_PER_MESSAGE = 32  # a drain of so many costs half of what one of five does for each
+IDS_PER_MESSAGE = 64  # reading and acknowledging a message takes a worker as long as five records
 MARK = "sync:woken:"
 MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
 REST = "sync:rest:"

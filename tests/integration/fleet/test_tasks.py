@@ -20,7 +20,7 @@ from sync_workers.fleet.beat import RECONCILE_S, SWEEP_S, Job, every_s, jobs, on
 from sync_workers.fleet.messages import send_drain
 from sync_workers.fleet.queues import ALL
 from sync_workers.fleet.undertaker import Undertaker
-from sync_workers.fleet.wakeups import Wake, Wakeups
+from sync_workers.fleet.wakeups import IDS_PER_MESSAGE, Wake, Wakeups
 from sync_workers.flows import polling
 from sync_workers.ledger import counts, cursors, doorstep, heartbeats
 from sync_workers.ledger.connection import LedgerDown
@@ -28,6 +28,7 @@ from sync_workers.ledger.inbox import Arrival, record_arrivals
 from sync_workers.runtime import Runtime
 from sync_workers.services import connect_redis
 
+MORE_THAN_ONE = IDS_PER_MESSAGE + 8  # records, for one message
 NOW = datetime(2026, 11, 24, 12, 0, 1, tzinfo=UTC)
 
 
@@ -183,9 +184,10 @@ def test_a_pushed_message_is_what_celery_itself_would_have_sent(runtime: Runtime
 
 def test_only_what_no_message_names_is_pushed_in_parts(runtime: Runtime, messages: Callable[..., int]) -> None:
     assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(10)]) == 10
-    assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 40
-    assert messages() == 1 + 2, "thirty-two to a message"
-    assert Wakeups(runtime.redis).publish([Wake(number, "live") for number in range(50)]) == 0
+    more = [Wake(number, "live") for number in range(10 + MORE_THAN_ONE)]
+    assert Wakeups(runtime.redis).publish(more) == MORE_THAN_ONE
+    assert messages() == 1 + 2, "one message for each sixty-four"
+    assert Wakeups(runtime.redis).publish(more) == 0
 
 
 def test_marks_expire_so_that_a_lost_message_costs_seconds(runtime: Runtime) -> None:
@@ -252,12 +254,12 @@ def test_edits_of_a_record_that_was_just_settled_cost_one_more_run(
 def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
-    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(40)]
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(MORE_THAN_ONE)]
     runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
     assert runtime.redis is not None
     runtime.redis.flushdb()
     tasks.sweep()
-    assert messages() == 2, "forty records, thirty-two to a message"
+    assert messages() == 2, "one message for each sixty-four"
 
 
 def test_the_sweep_sorts_and_wakes_what_a_receiver_accepted_and_left(
@@ -275,7 +277,7 @@ def test_the_sweep_sorts_and_wakes_what_a_receiver_accepted_and_left(
     assert stuck.is_open
     runtime.ledger.run(lambda tx: tx.execute("DELETE FROM slots"))
     tasks.sweep()
-    assert messages() == 2
+    assert messages() == 1
     with runtime.ledger.transaction() as tx:
         assert tx.rows("SELECT count(*) FROM events") == [(40,)]
         assert doorstep.lying(tx) == (0, None)
@@ -319,7 +321,7 @@ def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
     """The message is gone with it; its mark would keep the sweep from sending another one for half a minute."""
-    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(40)]
+    arrivals = [Arrival("crm", "order", str(number), "webhook") for number in range(MORE_THAN_ONE)]
     runtime.ledger.run(lambda tx: record_arrivals(tx, arrivals))
     tasks.sweep()
     known = runtime.settings
@@ -333,7 +335,7 @@ def test_the_death_of_a_worker_frees_what_it_had_read_and_not_begun(
         with runtime.ledger.transaction() as tx:
             tx.execute("DELETE FROM slots")
         tasks.sweep()
-        assert messages() == (2 if is_buried else 0), "forty records, thirty-two to a message"
+        assert messages() == (2 if is_buried else 0), "one message for each sixty-four"
 
 
 def test_a_drain_publishes_what_the_engine_wants_looked_at_again(

@@ -19,7 +19,6 @@ from tests.bench import deliveries
 from tests.bench.machinery import Process, Target, wait_for
 
 SCRIPTS = Path(__file__).with_name("peers")
-DATABASE_NUMBER = 7  # a database of the broker apart from ours
 WEB_PROCESSES, WEB_THREADS, WORKER_PROCESSES = 2, 16, 2
 VERSIONS = ("flask", "gunicorn", "celery", "dramatiq", "procrastinate", "psycopg", "requests")
 
@@ -30,17 +29,18 @@ class Kind:
 
     name: str
     module: str
+    database: int  # of the broker: each has its own, apart from ours
     worker: Sequence[str]
     prepare: Sequence[str] = ()
 
 
 KINDS = (
-    Kind("naive Flask + Celery", "naive",
+    Kind("naive Flask + Celery", "naive", 7,
          ("celery", "-A", "naive.celery", "worker", "-P", "prefork", "-c", str(WORKER_PROCESSES), "-l", "WARNING",
           "--without-gossip", "--without-mingle")),
-    Kind("dramatiq + Redis", "with_dramatiq",
+    Kind("dramatiq + Redis", "with_dramatiq", 8,
          ("dramatiq", "with_dramatiq", "--processes", str(WORKER_PROCESSES), "--threads", "8")),
-    Kind("procrastinate", "with_procrastinate",
+    Kind("procrastinate", "with_procrastinate", 9,
          ("procrastinate", "--app", "with_procrastinate.jobs", "worker", "--concurrency", "8", "--queues", "orders"),
          ("procrastinate", "--app", "with_procrastinate.jobs", "schema", "--apply")),
 )
@@ -81,7 +81,7 @@ class Peer:
                  target: Target) -> None:
         self.name, self._kind, self._baselines = kind.name, kind, baselines
         self._folder, self._target, self._postgres_url = folder, target, postgres_url
-        self._broker_url = urlunsplit(urlsplit(broker_url)._replace(path=f"/{DATABASE_NUMBER}"))
+        self._broker_url = urlunsplit(urlsplit(broker_url)._replace(path=f"/{kind.database}"))
         self._database = f"bench_{kind.module}_{time.time_ns() % 10**9}"
         self._port = choose_port()
         self.url = f"http://127.0.0.1:{self._port}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from sync_workers.ledger.columns import as_columns
 from sync_workers.ledger.settlements import Closing, OverruleRow
 from sync_workers.ledger.statements import Prepared, Tx
 from sync_workers.ledger.texts import as_json, storable, storable_json
@@ -46,7 +46,7 @@ def close_attempts(tx: Tx, closings: Sequence[tuple[int, Closing]]) -> None:
         for record_id, one in closings
     ]
     if rows:
-        tx.later(CLOSE, (*_columns(rows), [row[0] for row in rows]))
+        tx.later(CLOSE, (*as_columns(rows), [row[0] for row in rows]))
 
 
 def keep_overrules(tx: Tx, overrules: Sequence[tuple[int, OverruleRow]]) -> None:
@@ -56,7 +56,7 @@ def keep_overrules(tx: Tx, overrules: Sequence[tuple[int, OverruleRow]]) -> None
         for record_id, one in overrules
     ]
     if rows:
-        tx.later(OVERRULE, _columns(rows))
+        tx.later(OVERRULE, as_columns(rows))
 
 
 def settle_events(tx: Tx, told: Sequence[tuple[int, int, str | None, str | None]]) -> None:
@@ -65,8 +65,4 @@ def settle_events(tx: Tx, told: Sequence[tuple[int, int, str | None, str | None]
     rows = [(record_id, gen, outcome, storable(note, most=NOTE_CHARS))
             for record_id, gen, outcome, note in told]
     if rows:
-        tx.later(SETTLE_EVENTS, (*_columns(rows), [row[0] for row in rows]))
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))
+        tx.later(SETTLE_EVENTS, (*as_columns(rows), [row[0] for row in rows]))

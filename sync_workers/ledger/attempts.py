@@ -12,6 +12,7 @@ from typing import Any
 
 from sync_workers.domain.values import JsonText
 from sync_workers.ledger.claims import Claim
+from sync_workers.ledger.columns import as_columns, as_documents
 from sync_workers.ledger.identities import Taken, reserve
 from sync_workers.ledger.statements import Prepared, Row, Tx
 from sync_workers.ledger.texts import as_json, storable, storable_json
@@ -106,10 +107,10 @@ UPDATE attempts a SET status = d.status, note = d.note, finished_at = clock_time
 OPEN = Prepared(f"""
 WITH planned AS (
     SELECT * FROM unnest(%s::int[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                         %s::int[], %s::bigint[], %s::text[], %s::text[], %s::float8[], %s::int[], %s::text[],
-                         %s::float8[])
-        AS p (n, record_id, system, kind, op, action, key, mapping_version, fence, fields, request, linger_s, loaded,
-              mode, worst_s)),
+                         %s::int[], %s::bigint[], %s::float8[], %s::int[], %s::text[], %s::float8[],
+                         string_to_array(%s, chr(30), ''), string_to_array(%s, chr(30), ''))
+        AS p (n, record_id, system, kind, op, action, key, mapping_version, fence, linger_s, loaded, mode, worst_s,
+              fields, request)),
 states AS MATERIALIZED ({_PLANNED}),
 opened AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('attempts', 'id')) AS id, s.*,
@@ -201,7 +202,7 @@ def _settle_beforehand(tx: Tx, plans: Sequence[_Plan]) -> dict[int, Opened | Los
              plan.loaded, plan.worst_s) for plan in plans]
     answers: dict[int, Opened | LostLease | Replan | Taken] = {}
     planned = []
-    for number, lease_until, mode, version in tx.rows(STATES, _columns(rows)):
+    for number, lease_until, mode, version in tx.rows(STATES, as_columns(rows)):
         plan = plans[number]
         refused = plan.judge(lease_until, mode, version)
         if not isinstance(refused, LostLease):
@@ -220,21 +221,18 @@ def _settle_beforehand(tx: Tx, plans: Sequence[_Plan]) -> dict[int, Opened | Los
 def _close_decided(tx: Tx, held: Opening) -> None:
     rows = [(held.claim.id, *decided) for decided in held.decided]
     if rows:
-        tx.later(CLOSE_DECIDED, (*_columns(rows), [held.claim.id]))
+        tx.later(CLOSE_DECIDED, (*as_columns(rows), [held.claim.id]))
 
 
 def _insert(tx: Tx, plans: Sequence[_Plan], margin_s: float) -> list[Row]:
     rows = [
         (plan.number, one.claim.id, one.system, one.kind, one.op, one.action, one.key, one.mapping_version,
-         one.claim.fence, as_json(one.fields), storable_json(one.request), one.linger_s, plan.loaded, plan.mode,
-         plan.worst_s)
+         one.claim.fence, one.linger_s, plan.loaded, plan.mode, plan.worst_s)
         for plan in plans for one in (plan.opening,)
     ]
-    return tx.rows(OPEN, (*_columns(rows), margin_s)) if rows else []
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))
+    fields = as_documents(as_json(plan.opening.fields) for plan in plans)
+    requests = as_documents(storable_json(plan.opening.request) for plan in plans)
+    return tx.rows(OPEN, (*as_columns(rows), fields, requests, margin_s)) if rows else []
 
 
 def create_gate(tx: Tx, system: str, kind: str, first_seen_at: datetime, but_record: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sync_workers.ledger.columns import as_array
+from sync_workers.ledger.columns import as_columns
 from sync_workers.ledger.connection import Collision
 from sync_workers.ledger.links import Place
 from sync_workers.ledger.statements import Prepared, Tx
@@ -88,8 +88,8 @@ def find_or_create(
         missing = sorted(wanted - found.keys() - new.keys())
         if not missing:
             break
-        columns = [*zip(*missing, strict=True), [asked.get(place, 0) for place in missing]]
-        for system, kind, external_id, record_id, times in tx.rows(FIND_OR_CREATE, [*map(as_array, columns)]):
+        columns = [*as_columns(missing), [asked.get(place, 0) for place in missing]]
+        for system, kind, external_id, record_id, times in tx.rows(FIND_OR_CREATE, columns):
             place = (system, kind, external_id)
             if times is None:
                 found[place] = record_id
@@ -108,7 +108,7 @@ def lock_standing(tx: Tx, record_ids: Iterable[int]) -> dict[int, Standing]:
         return {}
     standing: dict[int, Standing] = {}
     leads: dict[int, int] = {}
-    for record_id, kind, system, external_id, at_work, merged_into, rests in tx.rows(LOCK, (as_array(wanted),)):
+    for record_id, kind, system, external_id, at_work, merged_into, rests in tx.rows(LOCK, (wanted,)):
         if merged_into is None:
             standing[record_id] = Standing(record_id, kind, system, external_id, at_work, rests=rests)
         else:
@@ -123,7 +123,7 @@ def lock_standing(tx: Tx, record_ids: Iterable[int]) -> dict[int, Standing]:
 def _heirs(tx: Tx, places: set[Place], older: Mapping[Place, tuple[str, ...]]) -> dict[Place, int]:
     """Return the record of each place that is known by itself or by one of its older ids."""
     ids = {place: [place, *((*place[:2], old) for old in older.get(place, ()))] for place in places}
-    columns = zip(*sorted({one for each in ids.values() for one in each}), strict=True)
-    known = {(row[0], row[1], row[2]): row[3] for row in tx.rows(FIND, [*map(as_array, columns)])}
+    columns = as_columns(sorted({one for each in ids.values() for one in each}))
+    known = {(row[0], row[1], row[2]): row[3] for row in tx.rows(FIND, columns)}
     heirs = {place: [known[one] for one in each if one in known] for place, each in ids.items()}
     return {place: each[0] for place, each in heirs.items() if each}

@@ -1,11 +1,12 @@
 """Whole columns as parameters: one text for an array, which the server reads in one go.
 
 psycopg2 writes a list as ``ARRAY['a', 'b']``, and PostgreSQL then parses and plans each item as an expression.
+So a prepared statement's lists travel as ``as_array`` writes them, and long JSON as ``as_documents`` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -15,10 +16,14 @@ from sync_workers.ledger.texts import as_json
 SEPARATOR = "\x1e"  # JSON never holds it: a control character is escaped there
 
 
-def as_array(values: Iterable[str | int | None]) -> str:
+def as_columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Return one list for each column of ``rows``, of which there is at least one."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def as_array(values: Iterable[Any]) -> str:
     """Return the text form of a PostgreSQL array, for a parameter with a cast: ``%s::bigint[]``."""
-    items = ["NULL" if value is None else str(value) if isinstance(value, int) else _quoted(value) for value in values]
-    return "{" + ",".join(items) + "}"
+    return "{" + ",".join([_item(value) for value in values]) + "}"
 
 
 def as_documents(texts: Iterable[str | None]) -> str:
@@ -34,7 +39,12 @@ def as_document(record: Any) -> str | None:
         return as_json(record)
 
 
-def _quoted(text: str) -> str:
+def _item(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value)
     if "\\" in text or '"' in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sync_workers.ledger.columns import as_array
+from sync_workers.ledger.columns import as_columns
 from sync_workers.ledger.statements import Prepared, Tx
 
 NOTE = Prepared("""
@@ -32,8 +32,7 @@ def note(tx: Tx, keys: Sequence[tuple[str, str | None]]) -> list[Slot]:
     counts = Counter((system, key) for system, key in keys if key is not None)
     if not counts:
         return [Slot(True)] * len(keys)
-    systems, names = zip(*counts, strict=True)
-    noted = tx.rows(NOTE, (as_array(systems), as_array(names), as_array(counts.values())))
+    noted = tx.rows(NOTE, [*as_columns(counts), list(counts.values())])
     new = {(system, key): event_id for system, key, event_id, is_new in noted if is_new}
     slots = []
     for system, key in keys:

@@ -15,7 +15,6 @@ import orjson
 
 from sync_workers import logs
 from sync_workers.errors import TransientError
-from sync_workers.ledger.columns import as_array
 from sync_workers.ledger.connection import Ledger
 from sync_workers.ledger.inbox import Arrival, Arrived, quarantine, record_arrivals
 from sync_workers.ledger.statements import Prepared, Tx
@@ -85,7 +84,7 @@ def _lock(tx: Tx, most: int, older_than_s: float) -> list[int]:
 def _take(tx: Tx, ids: Sequence[int]) -> list[tuple[datetime, list[Arrival]]]:
     if not ids:
         return []
-    rows = sorted(tx.rows(TAKE, (as_array(ids),)))
+    rows = sorted(tx.rows(TAKE, (list(ids),)))
     return [(at, [_arrival(one, at) for one in orjson.loads(text)]) for _, at, text in rows]
 
 

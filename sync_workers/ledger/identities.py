@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sync_workers.ledger.columns import as_columns
 from sync_workers.ledger.statements import Prepared, Tx
 
 Wish = tuple[str, int, tuple[tuple[str, str], ...]]
@@ -43,11 +44,11 @@ def reserve(tx: Tx, wishes: Sequence[Wish]) -> dict[int, Taken]:
                    for kind, record_id, pairs in wishes for name, value in pairs})
     if not rows:
         return {}
-    fresh = {(row[0], row[1], row[2]): row[3] for row in tx.rows(RESERVE, _columns(rows))}
+    fresh = {(row[0], row[1], row[2]): row[3] for row in tx.rows(RESERVE, as_columns(rows))}
     contested = sorted({row[:3] for row in rows if fresh.get(row[:3]) != row[3]})
     if not contested:
         return {}
-    owners = {(row[0], row[1], row[2]): row[3] for row in tx.rows(OWNERS, _columns(contested))}
+    owners = {(row[0], row[1], row[2]): row[3] for row in tx.rows(OWNERS, as_columns(contested))}
     refused: dict[int, Taken] = {}
     for kind, name, value, record_id in rows:
         owner = owners.get((kind, name, value), record_id)
@@ -55,9 +56,5 @@ def reserve(tx: Tx, wishes: Sequence[Wish]) -> dict[int, Taken]:
             refused.setdefault(record_id, Taken(name, value, owner))
     back = sorted(key for key, record_id in fresh.items() if record_id in refused)
     if back:
-        tx.execute(GIVE_BACK, _columns(back))
+        tx.execute(GIVE_BACK, as_columns(back))
     return refused
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> tuple[list[object], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))

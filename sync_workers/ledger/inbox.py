@@ -15,7 +15,7 @@ from typing import Any
 from sync_workers.ledger import aliases, deliveries
 from sync_workers.ledger.alerts import raise_alert
 from sync_workers.ledger.births import Standing, find_or_create, lock_standing
-from sync_workers.ledger.columns import as_array, as_document, as_documents
+from sync_workers.ledger.columns import as_columns, as_document, as_documents
 from sync_workers.ledger.links import Place
 from sync_workers.ledger.statements import Prepared, Tx
 from sync_workers.ledger.texts import storable
@@ -196,8 +196,8 @@ def _twins(
         elif not record.is_new:
             rows.append((number, record.id, *one.place, one.version, payloads[number]))
     if rows:
-        *columns, texts = zip(*rows, strict=True)
-        found = tx.rows(UNSETTLED_TWINS, [*map(as_array, columns), as_documents(texts)])
+        *columns, texts = as_columns(rows)
+        found = tx.rows(UNSETTLED_TWINS, [*columns, as_documents(texts)])
         twins |= {row[0] for row in found}
     return twins
 
@@ -212,7 +212,7 @@ def _raise_asked(tx: Tx, records: Sequence[Standing]) -> list[int]:
     known = [record_id for record_id in counts if record_id not in asked]
     if known:
         numbers = [counts[record_id] for record_id in known]
-        asked |= dict(tx.rows(RAISE, (as_array(known), as_array(numbers))))
+        asked |= dict(tx.rows(RAISE, (known, numbers)))
     gens = []
     for record in records:
         counts[record.id] -= 1
@@ -224,8 +224,8 @@ def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], in
     """Insert events and return the id of each by its record and generation."""
     if not rows:
         return {}
-    *columns, payloads = zip(*rows, strict=True)
-    parameters = [*map(as_array, columns), as_documents(payloads)]
+    *columns, payloads = as_columns(rows)
+    parameters = [*columns, as_documents(payloads)]
     if all(row[0] is not None for row in rows):  # nothing to ask: it travels with the COMMIT
         tx.later(INSERT, parameters)
         return {(record_id, gen): event_id for event_id, record_id, gen, *_ in rows}

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from sync_workers.domain.values import JsonText
+from sync_workers.ledger.columns import as_columns, as_documents
 from sync_workers.ledger.merging import Merge, merge_rows
 from sync_workers.ledger.statements import Prepared, Tx
 from sync_workers.ledger.texts import as_json
@@ -58,9 +59,9 @@ WITH new AS MATERIALIZED (
     SELECT n.*, (SELECT f.ctid FROM refs f
                   WHERE f.record_id = n.record_id AND f.system = n.system AND f.alias_of IS NULL
                     AND f.kind = n.kind AND f.external_id = n.external_id) AS place
-      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                  %s::text[], %s::bool[])
-        AS n (record_id, system, kind, external_id, version, sent, held, item_ids, gone))
+      FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[],
+                  string_to_array(%s, chr(30), ''), string_to_array(%s, chr(30), ''), string_to_array(%s, chr(30), ''))
+        AS n (record_id, system, kind, external_id, version, gone, sent, held, item_ids))
 """
 _UPDATE = """
 UPDATE refs f SET version = new.version, sent = new.sent::jsonb, held = new.held::jsonb,
@@ -95,10 +96,10 @@ def store(tx: Tx, wanted: Sequence[tuple[int, RefState]]) -> tuple[dict[int, Fin
     """
     drops = [(record_id, state.system) for record_id, state in wanted if state.drop]
     if drops:
-        tx.execute(DROP, _columns(drops))
+        tx.execute(DROP, as_columns(drops))
     rows = {(record_id, state.system): state for record_id, state in wanted if not state.drop}
     if rows:
-        for record_id, system in tx.rows(STORE, _columns([_row(key[0], state) for key, state in rows.items()])):
+        for record_id, system in tx.rows(STORE, _parameters([(key[0], state) for key, state in rows.items()])):
             del rows[record_id, system]
     findings: dict[int, Finding] = {}
     for (record_id, _), state in rows.items():
@@ -134,7 +135,7 @@ def _contested(tx: Tx, record_id: int, state: RefState) -> Finding | None:
             return Finding(Trouble.JOINED, other, text)
     if mine is not None:
         repoint(tx, record_id, state.system, state.kind, state.external_id)
-    tx.execute(UPDATE, _columns([_row(record_id, state)]))
+    tx.execute(UPDATE, _parameters([(record_id, state)]))
     return None
 
 
@@ -164,10 +165,7 @@ def add_alias(tx: Tx, record_id: int, system: str, kind: str, external_id: str) 
     )
 
 
-def _row(record_id: int, state: RefState) -> tuple[Any, ...]:
-    return (record_id, state.system, state.kind, state.external_id, state.version, as_json(state.sent),
-            as_json(state.held), as_json(state.item_ids), state.gone)
-
-
-def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    return tuple(list(column) for column in zip(*rows, strict=True))
+def _parameters(states: Sequence[tuple[int, RefState]]) -> list[Any]:
+    rows = [(record_id, one.system, one.kind, one.external_id, one.version, one.gone) for record_id, one in states]
+    documents = ([as_json(one.sent), as_json(one.held), as_json(one.item_ids)] for _, one in states)
+    return [*as_columns(rows), *map(as_documents, as_columns(documents))]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sync_workers.ledger import answers, burials, refs
 from sync_workers.ledger.alerts import raise_alert
+from sync_workers.ledger.columns import as_columns
 from sync_workers.ledger.endings import After, Before, after
 from sync_workers.ledger.inbox import touch
 from sync_workers.ledger.incidents import close_quiet_holds, hold_incident
@@ -197,7 +198,7 @@ def _is_gone(dependency: Before | None) -> bool:
 def _write(tx: Tx, afters: Mapping[int, After]) -> None:
     if afters:
         rows = [(record_id, *one.columns()) for record_id, one in afters.items()]
-        tx.later(WRITE, tuple(list(column) for column in zip(*rows, strict=True)))
+        tx.later(WRITE, as_columns(rows))
 
 
 def _wake(tx: Tx, ours: Sequence[Settlement], facets: Mapping[Place, int]) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import execute_values
 
+from sync_workers.ledger.columns import as_array
+
 Row = tuple[Any, ...]
+Parameters = Sequence[Any] | dict[str, Any] | None
 
 REPLAN_AFTER = 64  # executions; see Prepared
 _PARAMETER = re.compile(r"%(?:s|\((\w+)\)s|%)")  # psycopg2's two ways, and its escape
@@ -26,6 +29,7 @@ class Prepared(str):
 
     Made at import, of constants. Parameters whose type PostgreSQL cannot infer need a cast. A plan made while a
     table was empty reads the whole of it, so it is made anew after 1, 2, 4 ... and then each 64 executions.
+    A list among its parameters travels as one text, so it needs a cast to an array.
     """
 
     name: str
@@ -72,17 +76,17 @@ class Tx:
         self._send(b"")
         return self._cursor
 
-    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> Tx:
-        text = self._text(sql)
+    def execute(self, sql: str, parameters: Parameters = None) -> Tx:
+        text, given = self._call(sql, parameters)
         if self._waiting:
-            self._send(self._cursor.mogrify(text, parameters))
+            self._send(self._cursor.mogrify(text, given))
         else:
-            self._cursor.execute(text, parameters)
+            self._cursor.execute(text, given)
         return self
 
-    def later(self, sql: Prepared, parameters: Sequence[Any] | dict[str, Any]) -> None:
+    def later(self, sql: Prepared, parameters: Parameters) -> None:
         """Run a statement whose rows nobody asks for: in its place, but not before the next message goes out."""
-        self._waiting.append(self._cursor.mogrify(self._text(sql), parameters))
+        self._waiting.append(self._cursor.mogrify(*self._call(sql, parameters)))
 
     def commit(self) -> None:
         """Send what waits, and the COMMIT with it. A transaction that had nothing to do never began."""
@@ -116,7 +120,7 @@ class Tx:
         row: Row | None = self._cursor.fetchone()
         return row
 
-    def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[Row]:
+    def rows(self, sql: str, parameters: Parameters = None) -> list[Row]:
         return self.execute(sql, parameters).fetchall()
 
     @property
@@ -130,10 +134,10 @@ class Tx:
         if message:
             self._cursor.execute(message)
 
-    def _text(self, sql: str) -> str:
+    def _call(self, sql: str, parameters: Parameters) -> tuple[str, Parameters]:
         """Return what to send for a statement, prepared on this connection if it is one of those."""
         if not isinstance(sql, Prepared):
-            return sql
+            return sql, parameters
         count = self._executed.get(sql.name, 0)
         if count % REPLAN_AFTER == 0 or (count < REPLAN_AFTER and count & (count - 1) == 0):
             if count:
@@ -141,4 +145,6 @@ class Tx:
                 del self._executed[sql.name]  # at once: no rollback undoes either statement
             self._cursor.execute(sql.preparation)
         self._executed[sql.name] = count + 1
-        return sql.call
+        if isinstance(parameters, dict):
+            return sql.call, {name: as_array(one) if type(one) is list else one for name, one in parameters.items()}
+        return sql.call, [as_array(one) if type(one) is list else one for one in parameters or ()]

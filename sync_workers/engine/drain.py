@@ -26,7 +26,7 @@ from sync_workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-FULL_CHUNK = 50
+FULL_CHUNK = 64
 MAX_LAPSES = 3  # the first may be a neighbour's fault; from then on the record is claimed alone (C3)
 WORST_CALLS = 3  # what one record may need before its lease is looked at again: read, look up, write
 

@@ -1,8 +1,8 @@
 """Wake-ups that this process has read, gathered until somebody takes them up: one drain for several messages.
 
-A drain's statements cost the same for one record as for many. So at most two drains of a process are planning
-at one time; meanwhile messages pile up here, and whoever comes next takes all of them along. Nobody waits for
-long: a drain that hangs in a slow read holds up no other.
+A drain's statements cost the same for one record as for many. So one drain of a process is planning at one time;
+meanwhile messages pile up here, and whoever comes next takes all of them along. Nobody waits for long: a drain
+that hangs in a slow read holds up no other.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-AT_ONCE = 2
-MOST = 32  # more records in one drain would wait for each other longer than they save
+AT_ONCE = 1
+MOST = 64  # more records in one drain would wait for each other longer than they save
 PATIENCE_S = 0.05
 
 

@@ -35,8 +35,8 @@ class Clock:
 
 def test_a_burst_is_cut_into_messages_that_threads_can_share() -> None:
     broker = Broker()
-    assert Wakeups(None, broker.send).publish(Wake(number, "live") for number in range(40)) == 40
-    assert [len(ids) for ids, _, _ in broker.sent] == [32, 8]
+    assert Wakeups(None, broker.send).publish(Wake(number, "live") for number in range(72)) == 72
+    assert [len(ids) for ids, _, _ in broker.sent] == [64, 8]
 
 
 def test_each_kind_goes_to_its_own_queue_and_bulk_work_never_into_live() -> None:

@@ -115,6 +115,7 @@ def test_the_real_server_takes_parallel_deliveries_and_loses_none_that_it_took(
 
     with ThreadPoolExecutor(50) as pool:
         assert set(pool.map(send, range(50))) == {202}
+    wait_for(lambda: one(ledger, "SELECT NOT EXISTS (SELECT FROM doorstep)"))  # where it lies safe until it is sorted
     assert one(ledger, "SELECT count(DISTINCT external_id) FROM events") == 50
 
 

@@ -21,7 +21,11 @@ APP = "sync_workers.fleet.app"
 @click.pass_context
 def main(context: click.Context, app: str) -> None:
     """Run one process of the fleet."""
-    context.obj = CLIContext(app=find_app(app), no_color=True, workdir=None, quiet=True)
+    try:
+        found = find_app(app)
+    except (ImportError, AttributeError) as error:
+        raise click.BadParameter(f"{app} cannot be loaded: {error}", param_hint="-A") from error
+    context.obj = CLIContext(app=found, no_color=True, workdir=None, quiet=True)
 
 
 main.add_command(worker)

@@ -21,12 +21,13 @@ from redis.exceptions import RedisError
 
 from sync_workers import logs
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S
+from sync_workers.fleet.gathering import MOST
 from sync_workers.fleet.messages import redis_item, send_drain
 from sync_workers.fleet.queues import queue_of
 
 log = logs.get(__name__)
 
-IDS_PER_MESSAGE = 64  # reading and acknowledging a message takes a worker as long as five records
+IDS_PER_MESSAGE = MOST  # as many as one drain takes up
 MARK = "sync:woken:"
 MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
 REST = "sync:rest:"

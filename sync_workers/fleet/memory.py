@@ -25,14 +25,6 @@ def keep_few_arenas() -> bool:
         return False
 
 
-def give_back() -> bool:
-    """Give free memory back to the system, after a burst; False where the C library has no such thing."""
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except (AttributeError, OSError):
-        return False
-
-
 def spare_the_lasting() -> None:
     """Leave out of garbage collection what was made so far: modules, classes and sheets live as long as the process.
 

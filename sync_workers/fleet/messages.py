@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from typing import Any
 
 from kombu.utils.uuid import uuid
 
 from sync_workers.fleet.app import app
 
 DRAIN = "sync.drain"
+SORT = "sync.sort"
 PERSISTENT = 2
 
 
-def send_drain(record_ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
+def send(task: str, args: list[Any], queue: str, countdown_s: float | None) -> None:
     """Publish one message: ids only, no customer data. Raises whatever the broker's client raises."""
-    app.send_task(
-        DRAIN, args=[list(record_ids)], queue=queue, countdown=countdown_s, retry=False, ignore_result=True
-    )
+    app.send_task(task, args=args, queue=queue, countdown=countdown_s, retry=False, ignore_result=True)
 
 
-def redis_item(record_ids: Sequence[int], queue: str) -> str:
-    """Return what ``send_drain`` would push to the list ``queue``.
+def redis_item(task: str, args: list[Any], queue: str) -> str:
+    """Return what ``send`` would push to the list ``queue``.
 
     Source: Celery, "Message Protocol", version 2; the envelope is that of kombu's virtual transports
     (``kombu.transport.virtual.Channel.basic_publish``).
     """
-    args = [list(record_ids)]
     headers, properties, body, _ = app.amqp.create_task_message(
-        uuid(), DRAIN, args, {}, reply_to=app.thread_oid, ignore_result=True, argsrepr=str(args), kwargsrepr="{}"
+        uuid(), task, args, {}, reply_to=app.thread_oid, ignore_result=True, argsrepr=str(args), kwargsrepr="{}"
     )
     return json.dumps({
         "body": base64.b64encode(json.dumps(body).encode()).decode(),

@@ -39,6 +39,7 @@ class Publisher:
         self._pause = pause
         self._most_pending = most_pending
         self._pending: dict[Wake, None] = {}
+        self._knocks = False
         self._ring = threading.Condition()
         self._thread: threading.Thread | None = None
         self._busy = False
@@ -51,24 +52,39 @@ class Publisher:
                     UNPUBLISHED.inc()
                 else:
                     self._pending[wake] = None
-            if self._thread is None and self._pending:
-                self._thread = threading.Thread(target=self._publish, name="publisher", daemon=True)
-                self._thread.start()
-            self._ring.notify_all()
+            self._start()
+
+    def knock(self) -> None:
+        """Say that something lies on the doorstep; returns at once."""
+        with self._ring:
+            self._knocks = True
+            self._start()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing is pending; False when that took too long."""
         with self._ring:
-            return self._ring.wait_for(lambda: not self._pending and not self._busy, timeout_s)
+            return self._ring.wait_for(lambda: not self._has_news() and not self._busy, timeout_s)
+
+    def _has_news(self) -> bool:
+        return self._knocks or bool(self._pending)
+
+    def _start(self) -> None:
+        if self._thread is None and self._has_news():
+            self._thread = threading.Thread(target=self._publish, name="publisher", daemon=True)
+            self._thread.start()
+        self._ring.notify_all()
 
     def _publish(self) -> None:
         while True:
             with self._ring:
-                self._ring.wait_for(lambda: bool(self._pending))
-                taken, self._pending, self._busy = list(self._pending), {}, True
+                self._ring.wait_for(self._has_news)
+                taken, knocks = list(self._pending), self._knocks
+                self._pending, self._knocks, self._busy = {}, False, True
             pushed_at = time.monotonic()
             try:
                 self._wakeups.publish(taken)
+                if knocks:
+                    self._wakeups.knock()
             except Exception:  # without its thread every later wake-up would be lost in silence
                 log.exception("The publisher met a defect")
             with self._ring:

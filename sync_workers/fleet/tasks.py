@@ -20,7 +20,7 @@ from sync_workers.fleet.app import app
 from sync_workers.fleet.beat import every_s, once
 from sync_workers.fleet.gathering import Gathering
 from sync_workers.fleet.queues import BULK, DEAD_LETTER, LIVE
-from sync_workers.fleet.wakeups import Wake, Wakeups, wake_of
+from sync_workers.fleet.wakeups import DOORSTEP, Wake, Wakeups, wake_of
 from sync_workers.flows import contracts, polling, subscriptions
 from sync_workers.flows import reconcile as reconciling
 from sync_workers.ledger import doorstep, heartbeats, records
@@ -32,7 +32,7 @@ from sync_workers.runtime import Runtime, current_runtime
 log = logs.get(__name__)
 
 SWEEP_LIMIT = 2000
-LEFT_AFTER_S = 5.0  # whoever accepted it sorts it sooner, if it lives
+LEFT_AFTER_S = 5.0  # its message is read sooner, if it was not lost
 
 _gathered: dict[str, Gathering] = {}  # by queue
 
@@ -73,11 +73,21 @@ def _drain(runtime: Runtime, queue: str, ids: Sequence[int], end: Callable[[], N
         _tell_at_once()
 
 
+@app.task(name="sync.sort", ignore_result=True, **LEDGER_AWAY)  # type: ignore[untyped-decorator]
+def sort() -> None:
+    """Sort what receivers accepted in a burst, and wake what that makes due. Twice is harmless: rows go only once."""
+    runtime = current_runtime()
+    wakeups = Wakeups(runtime.redis)
+    wakeups.unmark([DOORSTEP])  # before looking: what is put there from now on needs a message of its own
+    while not runtime.stopping.is_set() and (arrived := doorstep.sort_out(runtime.ledger)) is not None:
+        wakeups.publish(wake_of(one.record_id, one.kind) for one in arrived if one.due)
+
+
 @app.task(name="sync.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Wake what is due and whose message was lost, never sent, or read by a worker that died.
 
-    And sort what a receiver accepted in a burst and left, having died.
+    And sort what lies on the doorstep for so long that its message was lost.
     """
     runtime = current_runtime()
 

@@ -22,13 +22,14 @@ from redis.exceptions import RedisError
 from sync_workers import logs
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S
 from sync_workers.fleet.gathering import MOST
-from sync_workers.fleet.messages import redis_item, send_drain
-from sync_workers.fleet.queues import queue_of
+from sync_workers.fleet.messages import DRAIN, SORT, redis_item, send
+from sync_workers.fleet.queues import LIVE, queue_of
 
 log = logs.get(__name__)
 
 IDS_PER_MESSAGE = MOST  # as many as one drain takes up
 MARK = "sync:woken:"
+DOORSTEP = "doorstep"  # beside the records' ids
 MARK_MS = 30_000  # a message lost without its mark costs this; a wiped broker loses both
 REST = "sync:rest:"
 PACE = "sync:pace:"
@@ -79,7 +80,7 @@ end
 return rests
 """
 
-Send = Callable[[Sequence[int], str, float | None], None]
+Send = Callable[[str, list[Any], str, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Wakeups:
     def __init__(
         self,
         redis: Redis | None,
-        send: Send = send_drain,
+        send: Send = send,
         *,
         ids_per_message: int = IDS_PER_MESSAGE,
         clock: Callable[[], float] = time.monotonic,
@@ -131,6 +132,19 @@ class Wakeups:
             return 0
         return sum(self._publish_group(queue, wait_s, list(ids)) for (queue, wait_s), ids in groups.items())
 
+    def knock(self) -> None:
+        """Publish that something lies on the doorstep, once while nobody has read it."""
+        if self._clock() < self._away_until:
+            UNPUBLISHED.inc()
+            return
+        try:
+            if self._redis is not None:
+                self._push(keys=[LIVE, f"{MARK}{DOORSTEP}"], args=[MARK_MS, redis_item(SORT, [], LIVE)])
+            else:
+                self._send(SORT, [], LIVE, None)
+        except Exception as error:
+            self._leave(LIVE, 1, error)
+
     def take(self, record_ids: Sequence[int]) -> tuple[list[int], dict[int, float]]:
         """Take these records' messages as read; before they are claimed.
 
@@ -157,12 +171,12 @@ class Wakeups:
             return {}
         return {number: ms / 1000 for number, ms in zip(record_ids, rests, strict=True)}
 
-    def unmark(self, record_ids: Sequence[int]) -> None:
-        """Say that the message for these records has been read; before they are claimed."""
-        if self._redis is None or not record_ids:
+    def unmark(self, marked: Sequence[int | str]) -> None:
+        """Say that the message for these records has been read; before they are claimed. Or for the doorstep."""
+        if self._redis is None or not marked:
             return
         try:
-            self._redis.unlink(*[f"{MARK}{number}" for number in record_ids])
+            self._redis.unlink(*[f"{MARK}{one}" for one in marked])
         except RedisError:
             log.warning("Wake-up marks stay until they expire")
 
@@ -173,25 +187,29 @@ class Wakeups:
                 published = self._push_unmarked(queue, ids)
             else:
                 for part in self._parts(ids):
-                    self._send(part, queue, wait_s + JUST_AFTER_S if wait_s > 0 else None)
+                    self._send(DRAIN, [part], queue, wait_s + JUST_AFTER_S if wait_s > 0 else None)
                     published += len(part)
-        except Exception as error:  # any client of any broker: the ledger knows what is due
-            self._away_until = self._clock() + AWAY_S
-            UNPUBLISHED.inc(len(ids) - published)
-            log.warning("A wake-up was not published", queue=queue, error=type(error).__name__)
+        except Exception as error:
+            self._leave(queue, len(ids) - published, error)
             if wait_s <= 0:
                 self.unmark(ids[published:])
         PUBLISHED.labels(queue).inc(published)
         return published
 
+    def _leave(self, queue: str, count: int, error: Exception) -> None:
+        """Leave it to the sweep, whatever client of whatever broker failed: the ledger knows what is due."""
+        self._away_until = self._clock() + AWAY_S
+        UNPUBLISHED.inc(count)
+        log.warning("A wake-up was not published", queue=queue, error=type(error).__name__)
+
     def _push_unmarked(self, queue: str, ids: list[int]) -> int:
         """Mark these and push their messages, in one round trip unless some of them are on their way already."""
         keys = [queue, *[f"{MARK}{number}" for number in ids]]
-        items = [redis_item(part, queue) for part in self._parts(ids)]
+        items = [redis_item(DRAIN, [part], queue) for part in self._parts(ids)]
         fresh = self._push(keys=keys, args=[MARK_MS, *items])
         if 0 < len(fresh) < len(ids):
             rest = [ids[position - 1] for position in fresh]
-            self._redis.lpush(queue, *[redis_item(part, queue) for part in self._parts(rest)])  # type: ignore[union-attr]
+            self._redis.lpush(queue, *[redis_item(DRAIN, [part], queue) for part in self._parts(rest)])  # type: ignore[union-attr]
         return len(fresh)
 
     def _parts(self, ids: list[int]) -> list[list[int]]:

@@ -15,10 +15,10 @@ from typing import Any
 
 from sync_workers import logs
 from sync_workers.errors import TransientError
-from sync_workers.fleet import memory, passwords
+from sync_workers.fleet import passwords
 from sync_workers.fleet.publisher import Publisher
 from sync_workers.fleet.wakeups import Wakeups, wake_of
-from sync_workers.ledger import doorstep, inbox, partitions
+from sync_workers.ledger import inbox, partitions
 from sync_workers.ledger.inbox import Arrival, Arrived
 from sync_workers.runtime import Runtime, open_runtime
 from sync_workers.web import console
@@ -28,7 +28,6 @@ from sync_workers.web.health import Health
 from sync_workers.web.metrics import CONTENT_TYPE, Exposition
 from sync_workers.web.receiver import TRY_AGAIN_S, Receiver
 from sync_workers.web.replies import JSON, Answer, Reply, reply, said
-from sync_workers.web.sorter import Sorter
 from sync_workers.web.writer import GroupWriter
 
 log = logs.get(__name__)
@@ -36,8 +35,7 @@ log = logs.get(__name__)
 HOOKS = "/hooks/"
 CONSOLE = "/console/"
 OPEN_AGAIN_S = 1.0
-POOL = 4  # the writer, the sorter, a quarantine and a health check at one time
-STOP_WITHIN_S = 3.0
+POOL = 3  # the writer, a quarantine and a health check at one time
 
 ONLY_POST = Answer(405, "deliveries come by POST")
 NOTHING_HERE = Answer(404, "there is nothing here")
@@ -54,7 +52,6 @@ class Parts:
     runtime: Runtime
     receiver: Receiver
     writer: GroupWriter
-    sorter: Sorter
     publisher: Publisher
     health: Health
     exposition: Exposition
@@ -76,8 +73,6 @@ def assemble(runtime: Runtime) -> Parts:
         ledger.run(lambda tx: inbox.quarantine(tx, system, reason, body))
 
     writer = GroupWriter(commit, committed)
-    sorter = Sorter(lambda: doorstep.sort_out(ledger), committed, rested=memory.give_back)
-    sorter.ring()  # another process may have died over a burst
     systems = runtime.settings.systems
     receiver = Receiver(
         runtime.connectors,
@@ -91,7 +86,7 @@ def assemble(runtime: Runtime) -> Parts:
     )
     worth = {kind: sheet.worth for kind, sheet in runtime.sheets.items() if sheet.worth}
     page = Console(ledger, worth, lambda: passwords.kept(runtime.settings.home, "console"))
-    return Parts(runtime, receiver, writer, sorter, publisher, health, Exposition(ledger), page)
+    return Parts(runtime, receiver, writer, publisher, health, Exposition(ledger), page)
 
 
 class Site:
@@ -154,7 +149,6 @@ class Site:
         """Store what waits and publish what it made due; for tests and orderly ends."""
         if self._parts is not None:
             self._parts.writer.stop()
-            self._parts.sorter.stop(STOP_WITHIN_S)
             self._parts.publisher.flush(2.0)
             self._parts.runtime.dispose()
 

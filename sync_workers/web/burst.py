@@ -33,6 +33,7 @@ log = logs.get(__name__)
 BURST = 8  # deliveries that wait for the writer at one moment
 STILL = 4  # in a group: senders that were just answered are about to send the next
 LINGER_S = 0.02
+KNOCK_S = 0.5  # in a burst, from a knock to the next: the more lies there, the less it costs to sort each
 MOST_TEXT = 1 << 20  # characters in one row, unless a single delivery has more
 
 
@@ -46,16 +47,17 @@ class Burst:
         *,
         tell: Tell,
         tell_here: Tell,
-        put: Callable[[], None],
+        knock: Callable[[], None],
     ) -> None:
-        """``tell`` is told by the writer's thread, ``tell_here`` on the loop; ``put``: something lies there."""
+        """``tell`` is told by the writer's thread, ``tell_here`` on the loop; ``knock``: something lies there."""
         self._writer = writer
         self._line = line
         self._tell, self._tell_here = tell, tell_here
-        self._put = put
+        self._knock = knock
         self._waiting: deque[tuple[Delivery, list[str]]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._lingers_until = 0.0
+        self._lingers_until = self._knocked_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_on(self) -> bool:
@@ -77,6 +79,10 @@ class Burst:
         return delivery
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._knock()
         self._line.close()
 
     async def _put_all(self) -> None:
@@ -108,7 +114,21 @@ class Burst:
             GROUP_SIZE.observe(len(texts))
             if len(group) >= STILL:
                 self._lingers_until = time.monotonic() + LINGER_S
-            self._put()
+            self._knock_soon()
+
+    def _knock_soon(self) -> None:
+        """Knock when the burst is over, and every now and then while it lasts, so that workers have work."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._knock_or_wait)
+
+    def _knock_or_wait(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        if self.is_on and now < self._knocked_at + KNOCK_S:
+            self._knock_soon()
+        else:
+            self._knocked_at = now
+            self._knock()
 
     def _next_group(self) -> tuple[list[Delivery], list[str]]:
         group: list[Delivery] = []

@@ -99,11 +99,11 @@ class Door:
         return await asyncio.shield(self._opening)
 
     def _bursting(self, parts: Parts) -> Burst:
-        self._burst = burst = Burst(
-            parts.writer, Line(parts.runtime.ledger.url), tell=self._tell, tell_here=self._wake, put=parts.sorter.ring
+        line = Line(parts.runtime.ledger.url)
+        self._burst = Burst(
+            parts.writer, line, tell=self._tell, tell_here=self._wake, knock=parts.publisher.knock
         )
-        parts.sorter.is_busy = lambda: burst.is_on
-        return burst
+        return self._burst
 
     def _forget_opening(self, opening: asyncio.Future[Parts]) -> None:
         self._opening = None

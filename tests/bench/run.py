@@ -167,6 +167,9 @@ def write_page(figures: Sequence[Figure], size: Size, peers: dict[str, str], fil
         " The six-hourly full sweeps are not due meanwhile.",
         "PostgreSQL commits with fsync and synchronous_commit on. Flower is off, as is every peer's monitor.",
         "pgbench is the one that comes with the embedded server: one row of 2 KB per commit, 32 clients, two threads.",
+        "A delivery is accepted when its 202 is there, and the clock of the first figure runs until the broker has a"
+        " message for all that was accepted: for a record, or for the doorstep, on which a burst lies until a worker"
+        " sorts it. 'sorted_per_s' counts that in, done afterwards by one process.",
         "The peers check the same signature, rename the same fields and make the same POST. None records what it did;"
         " procrastinate alone keeps its jobs in PostgreSQL, so that an accepted delivery survives a crash."
         " Each has gunicorn with two processes of 16 threads in front, and its worker at the size of two cores.",

@@ -57,7 +57,7 @@ class Fleet:
                  names: Collection[str] = FLEET, in_flight: int | None = None,
                  procfile: Mapping[str, str] | None = None) -> None:
         self.folder, self.target, self.names, self.in_flight = folder, target, names, in_flight
-        self._postgres_url, self._broker_url = postgres_url, broker_url
+        self._postgres_url, self.broker_url = postgres_url, broker_url
         self._procfile = procfile or {}
         self._database = f"bench_{os.getpid()}_{time.time_ns() % 10**9}"
         self.url = f"http://127.0.0.1:{choose_port()}"
@@ -65,7 +65,7 @@ class Fleet:
     def start(self) -> None:
         self.database_url = create_database(self._postgres_url, self._database)
         migrate(self.database_url)
-        with redis.Redis.from_url(self._broker_url) as client:
+        with redis.Redis.from_url(self.broker_url) as client:
             client.flushdb()
         self.ledger = Ledger(self.database_url, pool_size=1)
         self._skip_sweeps()
@@ -140,7 +140,7 @@ class Fleet:
         if not link.exists():
             link.symlink_to(SHEETS)
         return {"SYNC_CONFIG": str(config), "SYNC_HOME": str(self.folder / "home"),
-                "SYNC_DATABASE_URL": self.database_url, "SYNC_BROKER_URL": self._broker_url, "SYNC_WEB_BIND": self.url.removeprefix("http://")}
+                "SYNC_DATABASE_URL": self.database_url, "SYNC_BROKER_URL": self.broker_url, "SYNC_WEB_BIND": self.url.removeprefix("http://")}
 
     def _is_ready(self) -> bool:
         if "web" not in self.names:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sync_workers.connectors.plain.connector import PlainConnector
 from sync_workers.fleet import wakeups
-from sync_workers.ledger import deliveries, doorstep, inbox
+from sync_workers.ledger import deliveries, inbox
 from sync_workers.ledger.line import Line
 from sync_workers.web import __main__ as web
 from sync_workers.web import burst, writer
@@ -33,22 +33,18 @@ PLACES: dict[str, tuple[Any, str]] = {
 }
 BURST_PLACES: dict[str, tuple[Any, str]] = {
     "put": (Line, "execute"),
-    "take": (doorstep, "_take"),
-    "record": (doorstep, "_record"),
-    "sort": (doorstep, "sort_out"),
+    "knock": (wakeups.Wakeups, "knock"),
 }
 
 
 def arm(step: str, marker: Path) -> None:
-    in_a_burst = step in BURST_PLACES
-    if in_a_burst:
+    if step in BURST_PLACES:
         burst.BURST = 0
     owner, name = {**PLACES, **BURST_PLACES}[step]
     real: Callable[..., Any] = getattr(owner, name)
 
     def die(result: Any) -> Any:
-        if result or not in_a_burst or name == "execute":  # a sorter that finds nothing has done no step
-            die_once(marker)
+        die_once(marker)
         return result
 
     async def awaited(*given: Any, **named: Any) -> Any:

@@ -1,8 +1,11 @@
-"""The receiver killed after each of its steps while a sender keeps trying (steps 1 to 4), and step 14 of the worker."""
+"""Steps 1 to 4: the receiver killed after each while a sender keeps trying, and who sorts a burst; and step 14."""
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,15 @@ import pytest
 
 from sync_workers.fleet.tasks import LEFT_AFTER_S
 from sync_workers.ledger import doorstep, modes
+from sync_workers.ledger.inbox import Arrival
 from tests.crash.receiver import BURST_PLACES, PLACES
-from tests.crash.workers import assert_the_laws_hold, start_worker
+from tests.crash.sorter import STEPS
+from tests.crash.workers import ROOT, assert_the_laws_hold, start_worker
 from tests.fleets import running, send_hooks_to, wait_for
 from tests.integration.engine.laws import assert_all_laws_hold, hurry, hurry_until_quiet
 from tests.world import World, make_world
 
-BESIDE_THE_ANSWER = {"publish", "take", "record", "sort"}  # which may have gone out by then
+BESIDE_THE_ANSWER = {"publish", "knock"}  # which may have gone out by then
 
 
 @pytest.fixture
@@ -54,6 +59,26 @@ def test_a_receiver_killed_after(step: str, world: World, tmp_path: Path) -> Non
     world.settle()
 
     assert world.crm.hooks.failed == 0
+    assert_the_laws_hold(world, orders=3)
+    assert_all_laws_hold(world.runtime)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_that_sorts_a_burst_killed_after(step: str, world: World) -> None:
+    deals = [world.place_order(po_number=f"PO-{number}") for number in range(3)]
+    texts = [str(doorstep.as_text(Arrival("crm", "order", deal, "webhook"))) for deal in deals]
+    world.ledger.run(lambda tx: tx.execute(doorstep.PUT, doorstep.as_row(texts)))
+
+    done = subprocess.run([sys.executable, "-m", "tests.crash.sorter", "--after", step, "--environ",
+                           json.dumps(world.environ)], cwd=ROOT, check=False, timeout=60)  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    is_sorted = step in ("sort", "publish")
+    assert world.rows("SELECT count(*) FROM doorstep") == [(0 if is_sorted else 1,)], "its row goes with its events"
+    assert world.rows("SELECT count(*) FROM events") == [(3 if is_sorted else 0,)]
+
+    wait_for(lambda: swept(world))
+    assert world.rows("SELECT external_id FROM events ORDER BY 1") == [(deal,) for deal in sorted(deals)]
+    world.settle()
     assert_the_laws_hold(world, orders=3)
     assert_all_laws_hold(world.runtime)
 

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from sync_workers.connectors.bodies import MAX_DELIVERY
+from sync_workers.fleet import tasks
+from sync_workers.fleet.messages import SORT
+from sync_workers.ledger import doorstep
 from sync_workers.ledger.connection import LedgerDown
 from sync_workers.ledger.line import Line
 from sync_workers.runtime import Runtime
@@ -24,7 +27,7 @@ from sync_workers.web.app import Site
 from sync_workers.web.bodies import MAX_HEADERS
 from sync_workers.web.door import Door
 from sync_workers.web.writer import GroupWriter
-from tests.fleets import Fleet, running, wait_for
+from tests.fleets import Fleet, running
 from tests.integration.fleet.project import delivery, signed
 from tests.integration.fleet.test_receiver import queued, rows
 
@@ -85,6 +88,8 @@ def serve(site: Site) -> Serve:
             door = Door(site)
             door.__rsgi_init__(asyncio.get_running_loop())
             await scene(door)
+            if door._burst is not None:
+                door._burst.close()
 
         asyncio.run(main())
 
@@ -103,7 +108,8 @@ def test_deliveries_that_come_together_share_commits_and_are_all_answered(
 
     serve(scene)
     assert {each.status for each in exchanges} == {202}
-    site.close()  # it sorts what lies on the doorstep
+    while doorstep.sort_out(runtime.ledger) is not None:
+        pass
     assert rows(runtime.ledger, "SELECT count(*), count(DISTINCT external_id) FROM events") == [(50, 50)]
     ((transactions,),) = rows(runtime.ledger, "SELECT count(DISTINCT xmin::text) FROM events")
     assert transactions < 10
@@ -125,7 +131,12 @@ def test_a_burst_is_answered_from_the_doorstep_and_becomes_events_and_wake_ups(
     serve(scene)
     assert {each.status for each in exchanges} == {202}
     assert kept[0] >= 100, "answered before the ledger had it"
-    site.close()
+    assert rows(runtime.ledger, "SELECT count(*) FROM events") == [(0,)]
+    site.parts().publisher.flush(10)
+    assert queued(runtime) == [SORT]
+    assert runtime.redis is not None
+    runtime.redis.delete("live")
+    tasks.sort()
     assert rows(runtime.ledger, "SELECT count(*), count(DISTINCT external_id) FROM events") == [(100, 100)]
     assert rows(runtime.ledger, "SELECT count(*) FROM doorstep") == [(0,)]
     assert rows(runtime.ledger, "SELECT count(*) FROM records WHERE due_at <= clock_timestamp()") == [(100,)]
@@ -153,7 +164,7 @@ def test_in_a_burst_a_ledger_that_is_away_is_503_and_the_sender_comes_again(
     serve(scene)
     assert {each.status for each in refused} == {503}
     assert {each.status for each in taken} == {202}
-    site.close()
+    tasks.sort()
     assert rows(runtime.ledger, "SELECT count(*) FROM events") == [(20,)]
 
 
@@ -310,7 +321,7 @@ def test_the_receiver_of_the_procfile_takes_what_is_sound_and_survives_what_is_n
     bodies = [delivery(str(number)) for number in range(64)]
     with ThreadPoolExecutor(32) as pool:
         assert set(pool.map(lambda body: request(fleet, body, signed(body)), bodies)) == {202}
-    wait_for(lambda: rows(runtime.ledger, "SELECT count(*) FROM doorstep") == [(0,)])
+    tasks.sort()
     assert rows(runtime.ledger, "SELECT count(*) FROM events") == [(64,)]
 
     body = delivery("chunked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -54,14 +55,14 @@ def closed(postgres: Service, ledger: Ledger) -> Iterator[None]:
         server.close()
 
 
-def queued(runtime: Runtime, queue: str = "live") -> list[int]:
-    """Return the record ids of the messages that wait in a queue."""
+def queued(runtime: Runtime, queue: str = "live") -> list[int | str]:
+    """Return what waits in a queue: the record ids of a drain, the name of another task."""
     assert runtime.redis is not None
-    found: list[int] = []
-    for message in runtime.redis.lrange(queue, 0, -1):  # type: ignore[union-attr]
-        import base64
-
-        found += json.loads(base64.b64decode(json.loads(message)["body"]))[0][0]
+    found: list[int | str] = []
+    for item in runtime.redis.lrange(queue, 0, -1):  # type: ignore[union-attr]
+        message = json.loads(item)
+        args = json.loads(base64.b64decode(message["body"]))[0]
+        found += args[0] if args else [message["headers"]["task"]]
     return found
 
 

@@ -17,7 +17,7 @@ from sync_workers.errors import PermanentError, SystemDown
 from sync_workers.fleet import tasks, watch
 from sync_workers.fleet.app import LONGEST_COUNTDOWN_S, app
 from sync_workers.fleet.beat import RECONCILE_S, SWEEP_S, Job, every_s, jobs, once, slot_at
-from sync_workers.fleet.messages import send_drain
+from sync_workers.fleet.messages import DRAIN, send
 from sync_workers.fleet.queues import ALL
 from sync_workers.fleet.undertaker import Undertaker
 from sync_workers.fleet.wakeups import IDS_PER_MESSAGE, Wake, Wakeups
@@ -87,7 +87,7 @@ def test_every_task_ignores_its_result_and_bears_a_name_of_ours() -> None:
     app.loader.import_default_modules()
     ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
     assert set(ours) == {
-        "sync.drain", "sync.sweep", "sync.poll", "sync.send_alerts", "sync.dead_letter", "sync.watch",
+        "sync.drain", "sync.sort", "sync.sweep", "sync.poll", "sync.send_alerts", "sync.dead_letter", "sync.watch",
         "sync.canary", "sync.check_contracts", "sync.check_subscriptions", "sync.reconcile", "sync.retention",
     }  # fmt: skip
     assert all(task.ignore_result and task.acks_late for task in ours.values())
@@ -168,7 +168,7 @@ def test_a_message_that_could_not_be_sent_leaves_no_mark_behind(runtime: Runtime
 
 def test_a_pushed_message_is_what_celery_itself_would_have_sent(runtime: Runtime) -> None:
     assert runtime.redis is not None
-    send_drain([7, 8], "live", None)
+    send(DRAIN, [[7, 8]], "live", None)
     Wakeups(runtime.redis).publish([Wake(7, "live"), Wake(8, "live")])
     ours, theirs = (json.loads(item) for item in runtime.redis.lrange("live", 0, -1))  # type: ignore[union-attr]
     ids = []
@@ -262,13 +262,59 @@ def test_the_sweep_wakes_what_is_due_after_the_broker_lost_everything(
     assert messages() == 2, "one message for each sixty-four"
 
 
+def put(runtime: Runtime, count: int) -> None:
+    """Put arrivals on the doorstep, as a receiver does in a burst."""
+    texts = [str(doorstep.as_text(Arrival("crm", "order", str(number), "webhook"))) for number in range(count)]
+    runtime.ledger.run(lambda tx: tx.execute(doorstep.PUT, doorstep.as_row(texts)))
+
+
+def test_a_knock_stands_once_in_the_broker_until_it_is_read_and_what_lies_there_is_sorted_and_woken(
+    runtime: Runtime, messages: Callable[..., int]
+) -> None:
+    wakeups = Wakeups(runtime.redis)
+    put(runtime, MORE_THAN_ONE)
+    wakeups.knock()
+    put(runtime, 1)
+    wakeups.knock()
+    assert messages() == 1
+    with app.connection_for_read() as connection:  # by Celery's own reader: the message is one that it knows
+        [message] = [connection.SimpleQueue("live").get(timeout=5)]
+        message.ack()
+    assert (message.headers["task"], message.payload[0]) == ("sync.sort", [])
+
+    tasks.sort()
+    assert rows(runtime, "SELECT count(*) FROM events") == [(MORE_THAN_ONE,)], "the last one says the same as another"
+    assert rows(runtime, "SELECT count(*) FROM doorstep") == [(0,)]
+    assert messages() == 2, "one message for each sixty-four"
+    tasks.sort()
+    assert messages() == 2
+    wakeups.knock()
+    assert messages() == 3, "its mark was taken away"
+
+
+def test_two_that_sort_at_once_record_each_arrival_once(runtime: Runtime, messages: Callable[..., int]) -> None:
+    for _ in range(20):
+        put(runtime, MORE_THAN_ONE)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: tasks.sort(), range(4)))
+    assert rows(runtime, "SELECT count(*) FROM doorstep") == [(0,)]
+    assert rows(runtime, "SELECT count(*) FROM events") == [(MORE_THAN_ONE,)]
+    assert rows(runtime, "SELECT count(*) FROM records") == [(MORE_THAN_ONE,)]
+
+
+def test_a_worker_that_stops_leaves_what_lies_there_to_the_sweep(runtime: Runtime) -> None:
+    put(runtime, 1)
+    runtime.stopping.set()
+    tasks.sort()
+    assert rows(runtime, "SELECT count(*) FROM doorstep") == [(1,)]
+
+
 def test_the_sweep_sorts_and_wakes_what_a_receiver_accepted_and_left(
     runtime: Runtime, messages: Callable[..., int]
 ) -> None:
-    texts = [str(doorstep.as_text(Arrival("crm", "order", str(number), "webhook"))) for number in range(MORE_THAN_ONE)]
-    runtime.ledger.run(lambda tx: tx.execute(doorstep.PUT, doorstep.as_row(texts)))
+    put(runtime, MORE_THAN_ONE)
     tasks.sweep()
-    assert messages() == 0, "it may still be sorted by whoever accepted it"
+    assert messages() == 0, "its own message may still be on its way"
     with runtime.ledger.transaction() as tx:
         assert counts.status(tx)["events"]["pending"] == MORE_THAN_ONE
         tx.execute("UPDATE doorstep SET received_at = received_at - interval '10 minutes'")
@@ -348,7 +394,7 @@ def test_a_drain_publishes_what_the_engine_wants_looked_at_again(
         return Drained({"dead": 1}, [Again(7, "order", 0.0), Again(8, "stock", 0.0), Again(9, "order", 3600.0)])
 
     monkeypatch.setattr(tasks.engine, "drain", drained)
-    send_drain([7], "live", None)
+    send(DRAIN, [[7]], "live", None)
     before = messages()
     tasks.drain([7])
     assert asked == [[7]]

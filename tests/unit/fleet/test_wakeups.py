@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from sync_workers.fleet.messages import SORT
 from sync_workers.fleet.publisher import Publisher, pause_after
 from sync_workers.fleet.wakeups import Wake, Wakeups, wake_of
 
@@ -15,14 +16,17 @@ class Broker:
 
     def __init__(self) -> None:
         self.sent: list[tuple[list[int], str, float | None]] = []
-        self.tried = 0
+        self.tried = self.knocks = 0
         self.is_away = False
 
-    def send(self, ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
+    def send(self, task: str, args: list[Any], queue: str, countdown_s: float | None) -> None:
         self.tried += 1
         if self.is_away:
             raise ConnectionError("refused")
-        self.sent.append((list(ids), queue, countdown_s))
+        if task == SORT:
+            self.knocks += 1
+        else:
+            self.sent.append((*args, queue, countdown_s))
 
 
 class Clock:
@@ -76,6 +80,20 @@ def test_the_publisher_names_a_record_once_however_often_it_was_handed_over() ->
     assert [ids for ids, _, _ in broker.sent] == [[7]]
 
 
+def test_a_knock_is_published_beside_wake_ups_and_left_to_the_sweep_while_the_broker_is_down() -> None:
+    broker, clock = Broker(), Clock()
+    wakeups = Wakeups(None, broker.send, clock=clock)
+    publisher = Publisher(wakeups)
+    publisher.knock()
+    publisher.add([Wake(7, "live")])
+    assert publisher.flush(10)
+    assert ([ids for ids, _, _ in broker.sent], broker.knocks) == ([[7]], 1)
+    broker.is_away, broker.tried = True, 0
+    wakeups.knock()
+    wakeups.knock()
+    assert (broker.tried, broker.knocks) == (1, 1), "tried once a second"
+
+
 def test_a_publisher_that_overflows_drops_and_lives_on() -> None:
     broker = Broker()
     publisher = Publisher(Wakeups(None, broker.send), most_pending=2)
@@ -94,8 +112,8 @@ def test_the_more_a_push_names_the_longer_the_next_one_gathers_within_bounds(nam
 def test_in_a_burst_the_next_push_names_all_that_came_meanwhile() -> None:
     broker, entered, go = Broker(), threading.Event(), threading.Event()
 
-    def send(ids: Sequence[int], queue: str, countdown_s: float | None) -> None:
-        broker.send(ids, queue, countdown_s)
+    def send(task: str, args: list[Any], queue: str, countdown_s: float | None) -> None:
+        broker.send(task, args, queue, countdown_s)
         entered.set()
         assert go.wait(10)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -49,6 +50,9 @@ class Line:
         assert len(ids) == parameters[0]
         self.rows.append(ids)
 
+    def close(self) -> None:
+        self.go.set()
+
 
 class Scene:
     """A burst with its stand-ins, and who was told on the loop."""
@@ -56,16 +60,17 @@ class Scene:
     def __init__(self, waiting: int = BURST) -> None:
         self.writer, self.line = Writer(waiting), Line()
         self.told: list[list[Delivery]] = []
-        self.put = 0
+        self.knocks = 0
         self.burst = Burst(self.writer, self.line, tell=lambda _: None,  # type: ignore[arg-type]
-                           tell_here=lambda group: self.told.append(list(group)), put=self._put)
+                           tell_here=lambda group: self.told.append(list(group)), knock=self._knock)
 
-    def _put(self) -> None:
-        self.put += 1
+    def _knock(self) -> None:
+        self.knocks += 1
 
     async def end(self) -> None:
         while self.burst.is_on:
             await asyncio.sleep(0)
+        self.burst.close()
 
 
 def play(scene: Callable[[Scene], Awaitable[None]], waiting: int = BURST) -> Scene:
@@ -95,7 +100,7 @@ def test_in_a_burst_all_that_comes_in_one_turn_of_the_loop_is_one_row_and_is_tol
     assert made.line.rows == [[f"{number}{letter}" for number in range(5) for letter in "ab"]]
     assert [len(group) for group in made.told] == [5]
     assert [each.outcome() for each in made.told[0]] == [[]] * 5
-    assert (made.writer.given, made.put) == ([], 1)
+    assert (made.writer.given, made.knocks) == ([], 1)
 
 
 def test_a_burst_lasts_while_something_waits_and_then_the_writer_is_asked_again() -> None:
@@ -133,6 +138,44 @@ def test_after_a_large_group_the_next_ones_follow_it_for_a_moment_and_after_a_sm
     made = play(scene)
     assert made.line.rows == [[f"large-{number}" for number in range(STILL)], ["soon"]]
     assert made.writer.given == [["later"]]
+
+
+def test_a_knock_follows_a_short_burst_and_comes_now_and_then_in_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bursts, "LINGER_S", 0.01)
+    monkeypatch.setattr(bursts, "KNOCK_S", 0.2)
+    counted: list[int] = []
+
+    async def scene(made: Scene) -> None:
+        made.burst.submit([arrival("1")])
+        made.burst.submit([arrival("2")])
+        await asyncio.sleep(0.1)
+        counted.append(made.knocks)
+        began = time.monotonic()
+        while time.monotonic() < began + 0.5:
+            made.burst.submit([arrival("more")])
+            await asyncio.sleep(0)
+        counted.append(made.knocks)
+        await asyncio.sleep(0.1)
+        counted.append(made.knocks)
+
+    made = play(scene)
+    short, long, after = counted
+    assert short == 1
+    assert 2 <= long <= 4, "half a second of burst, a fifth apart"
+    assert after == long + 1, "for what came last"
+    assert made.knocks == after, "there is nothing left to say at the end"
+
+
+def test_a_receiver_that_stops_in_a_burst_knocks_for_what_it_put() -> None:
+    async def scene(made: Scene) -> None:
+        made.burst.submit([arrival("1")])
+        while not made.told:
+            await asyncio.sleep(0)
+        assert made.knocks == 0
+        made.burst.close()
+        assert made.knocks == 1
+
+    assert play(scene).knocks == 1
 
 
 @pytest.mark.parametrize(("error", "told"), [

@@ -37,12 +37,12 @@ def drain(
     *,
     depth: int = 0,
     above: frozenset[int] = frozenset(),
-    under_way: Callable[[], None] = lambda: None,
+    waits: Callable[[float], None] = lambda seconds: None,
 ) -> Drained:
     """Work off these records as far as nobody else holds them. Twice is harmless: only one caller gets a claim.
 
     ``depth`` counts dependencies worked inline, ``above`` are the records that wait for them meanwhile.
-    ``under_way`` is told whenever calls have gone out and the drain has nothing to do but wait.
+    ``waits`` is told whenever calls have gone out and the drain has nothing to do but wait, and for how long.
     Never raises for one record's failure; LedgerDown goes up, and then nothing was promised.
     """
     drained = Drained()
@@ -51,7 +51,7 @@ def drain(
     for _ in range(2 * len(asked)):
         if runtime.stopping.is_set() or not asked:
             break
-        claimed = _claim_and_work(runtime, asked, drained, depth, above, under_way)
+        claimed = _claim_and_work(runtime, asked, drained, depth, above, waits)
         if not claimed:
             break
         asked = [record_id for record_id in asked if record_id not in claimed]
@@ -66,7 +66,7 @@ def _claim_and_work(
     drained: Drained,
     depth: int,
     above: frozenset[int],
-    under_way: Callable[[], None],
+    waits: Callable[[float], None],
 ) -> set[int]:
     """Claim what is free and due, carry it to its end, and return what was claimed."""
     claimed_at = time.monotonic()
@@ -91,13 +91,13 @@ def _claim_and_work(
             waiting.append(run)
     flights = Flights(batch)
     try:
-        _work(waiting, flights, drained, under_way)
+        _work(waiting, flights, drained, waits)
     finally:
         flights.abandon()
     return {claim.id for claim in claims}
 
 
-def _work(waiting: Sequence[Run], flights: Flights, drained: Drained, under_way: Callable[[], None]) -> None:
+def _work(waiting: Sequence[Run], flights: Flights, drained: Drained, waits: Callable[[float], None]) -> None:
     """Carry all runs round by round (plan, commit, call) to their settled ends, some while others' calls are made.
 
     A call that takes long holds up nobody: the others are settled a second after the first of them was answered.
@@ -127,7 +127,7 @@ def _work(waiting: Sequence[Run], flights: Flights, drained: Drained, under_way:
         active = [run for run in going if not (run.call and run.call.attempt_id)]
         is_idle = not active and (not waiting or flights.under_way >= FULL_CHUNK)
         if is_idle:
-            under_way()
+            waits(flights.left_s())
         active += flights.collect(patiently=is_idle)
 
 

@@ -85,6 +85,12 @@ class Flights:
                     for lane in self._lanes.values():
                         self._crew(lane, more=True)
 
+    def left_s(self) -> float:
+        """Return about how long the calls under way will take, going by the last ones."""
+        expected_s = self.batch.runtime.callers.expected_s
+        return max((expected_s(lane.system) * (1 + len(lane.waiting) / max(1, lane.threads))
+                    for lane in self._lanes.values()), default=0.0)
+
     def abandon(self) -> None:
         """Make no further call of those that nobody has taken up: their attempts stay open, and are looked up."""
         for lane in self._lanes.values():

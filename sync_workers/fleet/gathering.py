@@ -1,8 +1,9 @@
 """Wake-ups that this process has read, gathered until somebody takes them up: one drain for several messages.
 
-A drain's statements cost the same for one record as for many. So one drain of a process is planning at one time;
-meanwhile messages pile up here, and whoever comes next takes all of them along. Nobody waits for long: a drain
-that hangs in a slow read holds up no other.
+A drain's statements cost the same for one record as for many. So one drain of a process is planning at one time,
+and while its calls are out the next one plans; meanwhile messages pile up here, and whoever comes next takes all of
+them along. More threads than that would only wait for the interpreter in turns. Nobody waits for long: a drain that
+hangs in a slow read, or whose calls take their time, holds up no other.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-AT_ONCE = 1
+AT_ONCE = 2  # drains: one that plans, one whose calls are out
+QUICK_S = 0.1  # calls that take longer leave the interpreter to others
 MOST = 64  # more records in one drain would wait for each other longer than they save
-PATIENCE_S = 0.05
+PATIENCE_S = 0.5  # longer than a drain takes where nothing is slow
 
 
 class Gathering:
     """The ids of one source. Losing them loses nothing: the records stay due, and the sweep names them again."""
 
     def __init__(self, *, at_once: int = AT_ONCE, most: int = MOST, patience_s: float = PATIENCE_S) -> None:
-        self._gate = threading.BoundedSemaphore(at_once)
+        self._room = threading.BoundedSemaphore(at_once)
+        self._gate = threading.BoundedSemaphore(1)
         self._most, self._patience_s = most, patience_s
         self._pending: dict[int, None] = {}
         self._guard = threading.Lock()
@@ -36,26 +39,26 @@ class Gathering:
             return not self._pending.keys().isdisjoint(ids)
 
     @contextmanager
-    def turn(self) -> Iterator[tuple[list[int], Callable[[], None]]]:
+    def turn(self) -> Iterator[tuple[list[int], Callable[[float], None]]]:
         """Wait for a turn and give what is pending then, the oldest first (none: others took it along), and what
-        ends the turn early, once the records' calls are under way. An error puts the ids back."""
-        is_ours = self._gate.acquire(timeout=self._patience_s)
-        ended = threading.Event()
+        says that the records' calls are out, and for how many seconds. An error puts the ids back."""
+        room, gate = _Place(self._room, self._patience_s), _Place(self._gate, self._patience_s)
 
-        def end() -> None:
-            if is_ours and not ended.is_set():
-                ended.set()
-                self._gate.release()
+        def wait(seconds: float) -> None:
+            gate.leave()
+            if seconds > QUICK_S:
+                room.leave()
 
         taken = self._take()
         try:
-            yield taken, end
+            yield taken, wait
         except BaseException:
             with self._guard:
                 self._pending = {**dict.fromkeys(taken), **self._pending}
             raise
         finally:
-            end()
+            gate.leave()
+            room.leave()
 
     def _take(self) -> list[int]:
         with self._guard:
@@ -63,3 +66,16 @@ class Gathering:
             for number in taken:
                 del self._pending[number]
         return taken
+
+
+class _Place:
+    """One of a semaphore's places, if it came free in time; it is left once."""
+
+    def __init__(self, semaphore: threading.BoundedSemaphore, patience_s: float) -> None:
+        self._semaphore = semaphore
+        self._is_held = semaphore.acquire(timeout=patience_s)
+
+    def leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._semaphore.release()

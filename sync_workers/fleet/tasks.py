@@ -56,15 +56,15 @@ def drain(self: Any, record_ids: list[int]) -> None:
     gathering = _gathered.setdefault(queue, Gathering())
     gathering.bring(record_ids)
     while gathering.has_any(record_ids):
-        with gathering.turn() as (ids, end):
-            _drain(runtime, queue, ids, end)
+        with gathering.turn() as (ids, wait):
+            _drain(runtime, queue, ids, wait)
 
 
-def _drain(runtime: Runtime, queue: str, ids: Sequence[int], end: Callable[[], None]) -> None:
+def _drain(runtime: Runtime, queue: str, ids: Sequence[int], wait: Callable[[float], None]) -> None:
     """Work off what is due of these and does not rest, and publish what wants another look."""
     wakeups = Wakeups(runtime.redis)
     ready, resting = wakeups.take(ids)  # before the claim: news from now on needs a message of its own
-    drained = engine.drain(runtime, ready, under_way=end) if ready else Drained()
+    drained = engine.drain(runtime, ready, waits=wait) if ready else Drained()
     rests = wakeups.rest(drained.settled)
     wakeups.publish(Wake(number, queue, wait_s) for number, wait_s in resting.items())
     again = (replace(one, wait_s=max(one.wait_s, rests.get(one.id, 0.0))) for one in drained.again)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sync_workers.fleet.gathering import Gathering
+from sync_workers.fleet.gathering import QUICK_S, Gathering
 
 
 def test_what_came_meanwhile_is_taken_up_together_and_in_order() -> None:
@@ -54,13 +54,25 @@ def test_a_turn_that_takes_long_keeps_nobody_waiting() -> None:
         assert time.monotonic() - began < 10
 
 
-def test_a_turn_can_end_before_its_work_does() -> None:
-    gathering = Gathering(at_once=1, patience_s=30)
-    with gathering.turn() as (_, end):
-        end()
-        end()
+def test_while_the_calls_of_one_are_out_one_more_plans_and_others_too_if_they_take_long() -> None:
+    gathering = Gathering(at_once=2, patience_s=0.05)
+
+    def waits() -> bool:
+        began = time.monotonic()
         with gathering.turn():
-            pass
+            return time.monotonic() - began >= 0.05
+
+    with gathering.turn() as (_, out_for):
+        assert waits(), "one plans at a time"
+        out_for(0.01)
+        assert not waits()
+        with gathering.turn() as (_, second_out_for):
+            second_out_for(0.01)
+            assert waits(), "two are under way"
+            out_for(QUICK_S + 1)
+            out_for(QUICK_S + 1)
+            assert not waits()
+    assert not waits()
 
 
 def test_ids_whose_drain_failed_are_the_next_ones() -> None:

@@ -122,7 +122,7 @@ made AS (
                           request, sure_at)
     OVERRIDING SYSTEM VALUE
     SELECT id, record_id, system, kind, op, action, key, mapping_version, fence, fields::jsonb,
-           request::jsonb, sure_at FROM opened)
+           request::json, sure_at FROM opened)
 SELECT s.n, s.lease_until, s.mode_now, s.version_now, o.id, o.sure_at FROM states s LEFT JOIN opened o USING (n)
 """)  # noqa: S608
 SHADOW = """

@@ -15,7 +15,8 @@ HELD = """
 SELECT code, currency, count(*), coalesce(sum(amount), 0)::text FROM (
     SELECT DISTINCT ON (r.id) r.hold_code AS code, f.held ->> 'currency' AS currency,
            (f.held -> %(worth)s ->> '$decimal')::numeric AS amount
-      FROM records r LEFT JOIN refs f ON f.record_id = r.id AND f.alias_of IS NULL AND f.held ? %(worth)s
+      FROM records r LEFT JOIN refs f ON f.record_id = r.id AND f.alias_of IS NULL
+            AND f.held -> %(worth)s IS NOT NULL
      WHERE r.state = 'held' AND r.kind = %(kind)s
      ORDER BY r.id, amount DESC NULLS LAST) AS each
  GROUP BY 1, 2 ORDER BY 1, 2
@@ -25,7 +26,7 @@ SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY lag), max(lag) FROM
     SELECT extract(epoch FROM posted_at - shipped_at)::float8 AS lag FROM (
         SELECT (held -> 'posted_at' ->> '$at')::timestamptz AS posted_at,
                (held -> 'shipped_at' ->> '$at')::timestamptz AS shipped_at
-          FROM refs WHERE kind = 'invoice' AND alias_of IS NULL AND held ? 'posted_at') AS both_known
+          FROM refs WHERE kind = 'invoice' AND alias_of IS NULL AND held -> 'posted_at' IS NOT NULL) AS both_known
      WHERE posted_at > clock_timestamp() - make_interval(secs => %s) AND shipped_at IS NOT NULL) AS lags
 """
 DAY_S = 86_400.0

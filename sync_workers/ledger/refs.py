@@ -14,7 +14,7 @@ from sync_workers.domain.values import JsonText
 from sync_workers.ledger.columns import as_columns, as_documents
 from sync_workers.ledger.merging import Merge, merge_rows
 from sync_workers.ledger.statements import Prepared, Tx
-from sync_workers.ledger.texts import as_json
+from sync_workers.ledger.texts import as_facts
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ WITH new AS MATERIALIZED (
         AS n (record_id, system, kind, external_id, version, gone, sent, held, item_ids))
 """
 _UPDATE = """
-UPDATE refs f SET version = new.version, sent = new.sent::jsonb, held = new.held::jsonb,
-       item_ids = new.item_ids::jsonb,
+UPDATE refs f SET version = new.version, sent = new.sent::json, held = new.held::json,
+       item_ids = new.item_ids::json,
        gone_since = CASE WHEN new.gone THEN coalesce(f.gone_since, clock_timestamp()) END
   FROM new WHERE f.ctid = new.place
 RETURNING f.record_id, f.system
@@ -75,7 +75,7 @@ STORE = Prepared(f"""{_NEW},
 updated AS ({_UPDATE}),
 inserted AS (
     INSERT INTO refs (record_id, system, kind, external_id, version, sent, held, item_ids, gone_since)
-    SELECT record_id, system, kind, external_id, version, sent::jsonb, held::jsonb, item_ids::jsonb,
+    SELECT record_id, system, kind, external_id, version, sent::json, held::json, item_ids::json,
            CASE WHEN gone THEN clock_timestamp() END
       FROM new WHERE place IS NULL
      ORDER BY system, kind, external_id
@@ -167,5 +167,5 @@ def add_alias(tx: Tx, record_id: int, system: str, kind: str, external_id: str) 
 
 def _parameters(states: Sequence[tuple[int, RefState]]) -> list[Any]:
     rows = [(record_id, one.system, one.kind, one.external_id, one.version, one.gone) for record_id, one in states]
-    documents = ([as_json(one.sent), as_json(one.held), as_json(one.item_ids)] for _, one in states)
+    documents = ([as_facts(one.sent), as_facts(one.held), as_facts(one.item_ids)] for _, one in states)
     return [*as_columns(rows), *map(as_documents, as_columns(documents))]

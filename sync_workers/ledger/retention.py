@@ -56,7 +56,7 @@ CALLS = """
 UPDATE attempts a SET late_answer = CASE WHEN late_answer IS NOT NULL THEN '{"emptied": true}'::jsonb END,
        request = '{"emptied": true}', response = '{"emptied": true}' FROM (
     SELECT id, started_at FROM attempts WHERE started_at < clock_timestamp() - make_interval(days => %s)
-       AND status NOT IN ('open', 'shadow') AND request IS DISTINCT FROM '{"emptied": true}' LIMIT %s) AS old
+       AND status NOT IN ('open', 'shadow') AND request::text IS DISTINCT FROM '{"emptied": true}' LIMIT %s) AS old
  WHERE a.id = old.id AND a.started_at = old.started_at
 """
 DELIVERIES = """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sync_workers.domain.values import JsonText
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # an escaped backslash before it is none
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _write_strictly = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -16,6 +18,14 @@ def as_json(value: Any) -> str | None:
     if value is None:
         return None
     return str(value) if type(value) is JsonText else _write_json(value)
+
+
+def as_facts(value: Any) -> str | None:
+    """Return JSON text for a ``json`` parameter. ValueError for a NUL, which such a column takes and cannot show."""
+    text = as_json(value)
+    if text is not None and "\\u0000" in text and _NUL.search(text):
+        raise ValueError("facts cannot contain NUL characters")
+    return text
 
 
 def storable(text: str | None, *, most: int | None = None) -> str | None:

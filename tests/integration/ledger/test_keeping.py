@@ -192,10 +192,17 @@ def test_errors_and_answers_with_odd_characters_are_kept_readable(ledger: Ledger
     assert value(ledger, "SELECT response FROM attempts") == {"text": "a\ufffdb?", "n": "nan"}
 
 
-def test_facts_that_cannot_be_stored_are_refused_and_never_altered(ledger: Ledger) -> None:
+@pytest.mark.parametrize("facts", [{"name": "a\x00b"}, {"a\x00b": "name"}, {"name": "\\\x00"}, {"name": "\ud800"}])
+def test_facts_that_cannot_be_stored_are_refused_and_never_altered(facts: dict[str, str], ledger: Ledger) -> None:
     held = claim_new(ledger)
 
     with pytest.raises(Unstorable):
-        end(ledger, done(held, refs=[ref("E1", held={"name": "a\x00b"})]))
+        end(ledger, done(held, refs=[ref("E1", held=facts)]))
 
     assert column_of(ledger, held.id, "owner") == "worker"
+
+
+def test_what_only_looks_like_a_nul_is_a_fact_like_any_other(ledger: Ledger) -> None:
+    held = claim_new(ledger)
+    end(ledger, done(held, refs=[ref("E1", held={"name": "a\\u0000b"})]))
+    assert value(ledger, "SELECT held ->> 'name' FROM refs WHERE system = 'erp'") == "a\\u0000b"

@@ -88,7 +88,7 @@ class Flights:
     def left_s(self) -> float:
         """Return about how long the calls under way will take, going by the last ones."""
         expected_s = self.batch.runtime.callers.expected_s
-        return max((expected_s(lane.system) * (1 + len(lane.waiting) / max(1, lane.threads))
+        return max((expected_s(lane.system) * (lane.threads + len(lane.waiting)) / max(1, lane.threads)
                     for lane in self._lanes.values()), default=0.0)
 
     def abandon(self) -> None:

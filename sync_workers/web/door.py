@@ -100,9 +100,7 @@ class Door:
 
     def _bursting(self, parts: Parts) -> Burst:
         line = Line(parts.runtime.ledger.url)
-        self._burst = Burst(
-            parts.writer, line, tell=self._tell, tell_here=self._wake, knock=parts.publisher.knock
-        )
+        self._burst = Burst(parts.writer, line, tell=self._tell, tell_here=self._wake, knock=parts.publisher.knock)
         return self._burst
 
     def _forget_opening(self, opening: asyncio.Future[Parts]) -> None:

@@ -278,7 +278,7 @@ def test_a_knock_stands_once_in_the_broker_until_it_is_read_and_what_lies_there_
     wakeups.knock()
     assert messages() == 1
     with app.connection_for_read() as connection:  # by Celery's own reader: the message is one that it knows
-        [message] = [connection.SimpleQueue("live").get(timeout=5)]
+        message = connection.SimpleQueue("live").get(timeout=5)
         message.ack()
     assert (message.headers["task"], message.payload[0]) == ("sync.sort", [])
 

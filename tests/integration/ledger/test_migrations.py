@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 
 from sync_workers.ledger.connection import Ledger, LedgerDown
-from sync_workers.ledger.migrate import migrate, pending
+from sync_workers.ledger.migrate import _config, _connection, migrate, pending
 from sync_workers.ledger.partitions import PARTITIONED, applied_revision, ensure_partitions, newest_revision
 from tests.integration.ledger.steps import arrive, rows, value
 
@@ -24,6 +26,33 @@ def test_several_processes_may_migrate_an_empty_database_at_once(database_url: s
 
 def test_the_files_say_which_revision_the_ledger_should_have(ledger: Ledger) -> None:
     assert ledger.run(applied_revision) == newest_revision()
+
+
+def test_bases_and_requests_of_a_ledger_in_use_come_through_the_change_of_their_type(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    [one] = arrive(ledger, "1")
+    kept = {"po_number": "PO-1", "total": {"$decimal": "12.50"}, "lines": {"b": {}, "a": {}}}
+    with ledger.transaction() as tx:
+        tx.execute("UPDATE refs SET held = %s WHERE record_id = %s", (json.dumps(kept), one.record_id))
+        tx.execute("INSERT INTO attempts (record_id, system, kind, op, key, mapping_version, fence, sure_at, request)"
+                   " VALUES (%s, 'erp', 'order', 'create', 'k', 1, 1, clock_timestamp(), %s)",
+                   (one.record_id, json.dumps(kept)))
+    ledger.dispose(close=True)
+    with _connection(ledger_url) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        connection.commit()
+    before = "SELECT pg_typeof(held)::text, held, sent, item_ids, request FROM refs JOIN attempts USING (record_id)"
+    assert rows(ledger, before) == [("jsonb", kept, {}, {}, kept)]
+    ledger.dispose(close=True)
+
+    migrate(ledger_url)
+
+    assert rows(ledger, before) == [("json", kept, {}, {}, kept)]
+    arrive(ledger, "2")
+    assert value(ledger, "SELECT count(*) FROM refs WHERE held::text = '{}'") == 1
 
 
 def test_a_ledger_that_was_never_migrated_has_no_revision(database_url: str) -> None:

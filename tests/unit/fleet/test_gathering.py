@@ -55,24 +55,34 @@ def test_a_turn_that_takes_long_keeps_nobody_waiting() -> None:
 
 
 def test_while_the_calls_of_one_are_out_one_more_plans_and_others_too_if_they_take_long() -> None:
-    gathering = Gathering(at_once=2, patience_s=0.05)
+    gathering = Gathering(at_once=2, patience_s=30)
 
-    def waits() -> bool:
-        began = time.monotonic()
-        with gathering.turn():
-            return time.monotonic() - began >= 0.05
+    def enters_within(seconds: float) -> bool:
+        """Let somebody come for a turn; say whether it was theirs in time. Much less than their patience, therefore."""
+        entered = threading.Event()
 
+        def come() -> None:
+            with gathering.turn():
+                entered.set()
+
+        comers.append(threading.Thread(target=come, daemon=True))
+        comers[-1].start()
+        return entered.wait(seconds)
+
+    comers: list[threading.Thread] = []
     with gathering.turn() as (_, out_for):
-        assert waits(), "one plans at a time"
+        assert not enters_within(0.05), "one plans at a time"
         out_for(0.01)
-        assert not waits()
+        comers[-1].join(10)
+        assert enters_within(10)
         with gathering.turn() as (_, second_out_for):
             second_out_for(0.01)
-            assert waits(), "two are under way"
+            assert not enters_within(0.05), "two are under way"
             out_for(QUICK_S + 1)
             out_for(QUICK_S + 1)
-            assert not waits()
-    assert not waits()
+            comers[-1].join(10)
+            assert enters_within(10)
+    assert enters_within(10)
 
 
 def test_ids_whose_drain_failed_are_the_next_ones() -> None:
